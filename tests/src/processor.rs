@@ -167,7 +167,7 @@ impl Host {
         let question = Question::History { from: None, to: None };
         let (snapshot, _) = reader::read(&self.ports, location, question).await.expect("available");
         let snapshot = snapshot.expect("a subject with a head");
-        let view = self.view(&snapshot).await;
+        let view = self.view(location, &snapshot).await;
         let history = snapshot.entries().map(|entry| {
             json!([entry.position.observed_at, entry.position.event_id.as_str(), entry.event_type])
         });
@@ -179,9 +179,10 @@ impl Host {
     }
 
     /// The live view, which must be the fold of the history (promise 1).
-    async fn view(&self, snapshot: &Snapshot) -> View {
+    async fn view(&self, location: &SubjectLocation, snapshot: &Snapshot) -> View {
         let versions = Specs::default().missing(snapshot.entries());
-        let specs = Registry::new().specs(&versions, &self.ports).await;
+        let (key, now) = (&location.key, self.memory().now());
+        let specs = Registry::new().folded_by(key, &versions, now, &self.ports).await;
         let specs = specs.expect("available");
         assert!(snapshot.entries().is_sorted_by(|one, next| one.position < next.position));
         let view = snapshot.live(&specs);

@@ -86,15 +86,19 @@ impl<W: QueryPorts> Visit<'_, W> {
         *self.units.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads a snapshot and the specs of its contracts. `None`: the subject does not exist.
+    /// Reads a snapshot, and the specs and alert rules to fold it by. `None`: the subject does not exist.
     pub(crate) async fn snapshot(
         &self,
         subject: &SubjectId,
         question: Question,
     ) -> Result<Option<(Snapshot, Specs)>, Unavailable> {
-        let (snapshot, _) = reader::read(self, &self.location(subject), question).await?;
+        let location = self.location(subject);
+        let (snapshot, _) = reader::read(self, &location, question).await?;
         let Some(snapshot) = snapshot else { return Ok(None) };
-        let specs = self.specs(snapshot.entries()).await?;
+        let versions = Specs::default().missing(snapshot.entries());
+        let Access { registry, ports, .. } = self.access;
+        self.in_time()?;
+        let specs = registry.folded_by(&location.key, &versions, ports.now(), ports).await?;
         Ok(Some((snapshot, specs)))
     }
 
@@ -113,7 +117,7 @@ impl<W: QueryPorts> Visit<'_, W> {
         Ok(reader::range(self, &self.location(subject), range).await?.0)
     }
 
-    /// The specs of the contract versions that read these entries.
+    /// The specs of the contract versions that read these entries, without alert rules.
     pub(crate) async fn specs<'e>(
         &self,
         entries: impl IntoIterator<Item = &'e Arc<Entry>>,

@@ -85,10 +85,37 @@ pub(crate) struct SubjectAnswer {
     /// Lessons of a learner.
     lessons: Vec<Value>,
     /// Alerts that are pending or firing.
-    alerts: Vec<Value>,
+    alerts: Vec<AlertStateBody>,
     /// Counts of values dropped at a limit, if any.
     #[schema(nullable = false, required = false)]
     over: Option<BTreeMap<String, f64>>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only for the OpenAPI document; a view serializes itself")]
+struct AlertStateBody {
+    #[schema(example = "hot")]
+    rule: String,
+    #[schema(example = "firing")]
+    state: AlertState,
+    /// `null` while the rule is pending.
+    #[schema(required = true, example = "warning")]
+    severity: Option<String>,
+    /// When the alert opened, or when the condition began to hold.
+    #[schema(format = DateTime)]
+    since: String,
+    /// A number or a text; `null` while the rule is pending.
+    value: Value,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only for the OpenAPI document; a view serializes itself")]
+#[schema(rename_all = "lowercase")]
+enum AlertState {
+    /// The condition does not hold for long enough.
+    Pending,
+    /// An alert is open.
+    Firing,
 }
 
 #[derive(ToSchema)]

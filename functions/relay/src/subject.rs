@@ -177,7 +177,9 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
         // A head that cannot be read has a record of its own in the stream.
         let Ok(head) = decode_head(&stored.bytes) else { return Ok(()) };
         let versions = Specs::default().missing(&head.tail);
-        let specs = match self.relay.registry.specs(&versions, ports).await {
+        let (registry, now) = (&self.relay.registry, ports.now());
+        let read = registry.folded_by(&self.location.key, &versions, now, ports).await;
+        let specs = match read {
             Ok(specs) => specs,
             Err(unavailable) => return self.unless_broken(last, Err(unavailable)).await,
         };

@@ -31,13 +31,13 @@ pub use self::plan::{
     Moves, Plan, Write,
 };
 use self::revision::Revision;
-pub use self::rules::StoredRules;
+pub use self::rules::{StoredRules, TenantRules};
 use self::stored::{broken, missing_version, read};
 pub use self::ttl_cache::LIFETIME_SECONDS;
 use self::ttl_cache::TtlCache;
 pub use self::version::StoredContract;
 use crate::base::error::Unavailable;
-use crate::base::id::{Kind, TenantId};
+use crate::base::id::{Kind, SubjectKey, TenantId};
 use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::ContractVersion;
@@ -54,6 +54,7 @@ pub struct Registry {
     tenants: TtlCache<Tenant>,
     contracts: TtlCache<Contract>,
     specs: SpecCache,
+    rules: TtlCache<TenantRules>,
     topics: TtlCache<TopicRoute>,
     keys: TtlCache<KeyGrant>,
     revision: Revision,
@@ -72,6 +73,7 @@ impl Registry {
             tenants: TtlCache::new(),
             contracts: TtlCache::new(),
             specs: SpecCache::default(),
+            rules: TtlCache::new(),
             topics: TtlCache::new(),
             keys: TtlCache::new(),
             revision: Revision::default(),
@@ -203,7 +205,27 @@ impl Registry {
         Ok(contracts)
     }
 
-    /// The view specs of these contract versions.
+    /// By what entries of a subject are folded: the specs of these contract versions, and the alert rules of its
+    /// tenant.
+    ///
+    /// # Errors
+    /// As for [`Self::specs`] and [`Self::rules_of`].
+    pub async fn folded_by(
+        &self,
+        subject: &SubjectKey,
+        versions: &[ContractVersion],
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<Specs, Unavailable> {
+        let specs = self.specs(versions, documents).await?;
+        let rules = self.rules_of(subject.tenant(), now, documents).await?;
+        Ok(match rules {
+            Some(rules) => specs.with_rules(rules.of_kind(subject.subject().kind())),
+            None => specs,
+        })
+    }
+
+    /// The view specs of these contract versions, without alert rules.
     ///
     /// # Errors
     /// The store does not answer, a stored document is invalid, or a version is missing.

@@ -3,10 +3,11 @@
 //! so a history always gives the same view, byte for byte.
 //!
 //! The entry's contract defines what a unit reads from the payload ([`ViewSpec`]). Paths are
-//! relative to the payload, because the history stores only the payload. Alert rules ([`rules`]) are a
-//! fold of their own: their states are not yet part of the stored view.
+//! relative to the payload, because the history stores only the payload.
 //!
-//! Size: a view never exceeds [`limits::VIEW_BYTES`]. Each unit has a maximum size, and together
+//! Size: a view never exceeds [`limits::VIEW_BYTES`], without the states of alert rules ([`rules`]). These come
+//! on top, with at most [`RuleStates::LARGEST`] bytes, so that no rule changes what the other units keep. Each
+//! unit has a maximum size, and together
 //! they leave room for [`limits::LATEST_FREE_BYTES`] of payloads in `latest`, which the build
 //! checks. More payloads stay while the view fits. Otherwise `latest` drops the payloads that were
 //! observed first and keeps their positions. Payloads are dropped rather than statistics because
@@ -43,6 +44,7 @@ use self::lessons::Lessons;
 use self::measures::Measures;
 pub use self::numbers::Numbers;
 pub use self::payload::Payload;
+use self::rules::{RuleStates, Transition};
 use self::spec::NO_SPEC;
 pub use self::spec::{LocationSpec, MeasureSpec, Reading, Specs, StatusSpec, Unit, ViewSpec};
 use self::status::Status;
@@ -70,6 +72,10 @@ pub struct View {
     pub travel: Travel,
     /// Lessons of a learner.
     pub lessons: Lessons,
+    /// The alert rules that are pending or firing. They have stored bytes of their own, so that a view without
+    /// them takes none.
+    #[serde(skip)]
+    pub rules: RuleStates,
 }
 
 const _: () = assert!(
@@ -86,9 +92,10 @@ impl View {
         + Travel::LARGEST
         + Lessons::LARGEST;
 
-    /// Folds the next entry into the view, by the contract version that read it. An entry without a spec
-    /// still counts.
-    pub fn apply(&mut self, entry: &Entry, specs: &Specs) {
+    /// Folds the next entry into the view, by the contract version that read it, and by the version of the alert
+    /// rules that is in force for it. An entry without a spec still counts. Returns the changes of alert episodes.
+    pub fn apply(&mut self, entry: &Entry, specs: &Specs) -> Vec<Transition> {
+        let transitions = self.rules.apply(entry, self.last_observed_at, specs);
         self.event_count += 1;
         self.first_observed_at.get_or_insert(entry.position.observed_at);
         self.last_observed_at = Some(entry.position.observed_at);
@@ -101,6 +108,7 @@ impl View {
         self.travel.apply(&reading);
         self.lessons.apply(&reading);
         self.make_room();
+        transitions
     }
 
     fn make_room(&mut self) {

@@ -86,7 +86,7 @@ fn rows(found: &Found, subject: &Subject) -> Vec<Row> {
 }
 
 fn row(found: &Found, subject: &Subject, episode: &Episode) -> Row {
-    let Episode { rule, opened, closed, severity, value } = episode;
+    let Episode { rule, version: _, opened, closed, severity, value } = episode;
     let shown = (*severity, value.as_ref(), opened.at);
     Row {
         rule: rule.to_string(),

@@ -185,10 +185,11 @@ fn subject(
     specs: &Specs,
     versions: &RuleVersions,
 ) -> Subject {
-    let versions = versions.of_kind(id.kind());
+    let versions = Arc::new(versions.of_kind(id.kind()));
+    let specs = &specs.clone().with_rules(Arc::clone(&versions));
     let (mut states, mut episodes, mut last) = (RuleStates::default(), Episodes::default(), None);
     for entry in entries.values() {
-        episodes.take(states.apply(entry, last, specs, &versions));
+        episodes.take(states.apply(entry, last, specs));
         last = Some(entry.position.observed_at);
     }
     let newest = versions.newest().into_iter().flat_map(|version| version.rules.values());

@@ -24,7 +24,7 @@
 //! placings  count, then for each entry that was not appended or made an epoch: entries since the one
 //!          before, arrival | 4 with an epoch, [epoch]
 //! texts    plain length, method:u8 (0 plain, 1 zstd), to the end: a head's base or a keyframe's
-//!          opening (length, format:u8=1, postcard), then ids of form 0 and payloads, each ended by a
+//!          opening (length, format:u8: 1 postcard, 2 postcard and states of rules), then ids of form 0 and payloads, each ended by a
 //!          line feed
 //! position  time, sequence, form:u8 of the id (0, 1 or 2), the id
 //! span   kind:u8, then whole units (days or seconds) after 0, the exact number after 1
@@ -40,6 +40,7 @@ use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::ledger::{Carried, Head, Keyframe, Page, Previous, SECONDS_PER_DAY};
 use crate::view::View;
+use crate::view::rules::RuleStates;
 
 mod columns;
 mod encoded_entries;
@@ -66,6 +67,11 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 const ITEM_ROOM: usize = 1024;
 /// Where `frozen` stands in a head, so that it can be set without encoding again.
 const FROZEN_AT: std::ops::Range<usize> = 2..4;
+
+const _: () = assert!(
+    limits::PAGE_PLAIN_BYTES + limits::VIEW_BYTES + RuleStates::LARGEST + 2 * limits::RECORD_BYTES
+        < limits::UNPACKED_BYTES
+);
 
 mod flag {
     pub(super) const WATERMARK: u8 = 1;
@@ -157,7 +163,7 @@ pub fn encode_head(head: &Head) -> Result<Vec<u8>, Unwritable> {
         write_position(&mut out, forgotten);
     }
     let mut texts = Writer::for_texts(&head.tail);
-    write_view(&mut texts, &*head.base)?;
+    write_view(&mut texts, &head.base)?;
     write_entries(&mut out, &mut texts, &head.tail);
     pack(&mut out, &texts.into_bytes(), Effort::Low);
     Ok(out.into_bytes())
@@ -343,7 +349,8 @@ fn frozen_field(frozen: usize) -> [u8; 2] {
 
 /// The plain size of a view: what it would take without compression.
 pub(crate) fn view_size(view: &View) -> usize {
-    postcard::experimental::serialized_size(view).unwrap_or(limits::VIEW_BYTES)
+    let units = postcard::experimental::serialized_size(view).unwrap_or(limits::VIEW_BYTES);
+    units + view.rules.encoded_size()
 }
 
 #[cfg(test)]

@@ -227,7 +227,8 @@ async fn answer(
     let free = |answer| Metered { answer, units: Units::default() };
     let answered = match ask {
         Ask::Specs(versions) => {
-            let specs = registry.specs(&versions, ports).await?;
+            let now = ports.now();
+            let specs = registry.folded_by(&location.key, &versions, now, ports).await?;
             return Ok(free(Answer::Specs(specs)));
         }
         Ask::Pause { attempt } => {

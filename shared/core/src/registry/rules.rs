@@ -4,14 +4,18 @@
 //! Like a version of a contract it is stored twice: under its own name, where it never changes, and as the current
 //! version under the name of the tenant. The kinds are stored with it, so that what it watches does not change with
 //! a later version of a contract.
+//!
+//! A fold needs every version, because a late event is read by the version of its time. A version costs one read in
+//! each environment, and the current version one read every [`LIFETIME_SECONDS`](super::LIFETIME_SECONDS).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Registry;
-use super::stored::{broken, read};
+use super::stored::{broken, missing_version, read};
 use crate::base::error::{Rejection, Unavailable};
 use crate::base::id::{Kind, TenantId};
 use crate::base::limits;
@@ -21,7 +25,7 @@ use crate::intake::document::{DocumentName, StoredDocument};
 use crate::intake::fault;
 use crate::intake::rules::Rules;
 use crate::ports::Documents;
-use crate::view::rules::RuleVersion;
+use crate::view::rules::{RuleVersion, RuleVersions, Watch};
 
 /// A stored version of a tenant's rules.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,7 +100,73 @@ impl StoredRules {
     }
 }
 
+/// Every version of a tenant's alert rules.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TenantRules {
+    /// In the order of their numbers.
+    versions: Vec<RuleVersion>,
+    /// For each kind of subjects whose silence some rule watches.
+    watching: BTreeMap<Kind, Arc<RuleVersions>>,
+    /// For all other kinds.
+    others: Arc<RuleVersions>,
+}
+
+impl TenantRules {
+    fn new(versions: Vec<RuleVersion>) -> Self {
+        let all = RuleVersions::new(versions.clone());
+        let rules = versions.iter().flat_map(|version| version.rules.values());
+        let watched = rules.filter_map(|rule| match &rule.watch {
+            Watch::Absence { kinds, .. } => Some(kinds),
+            Watch::Values { .. } => None,
+        });
+        let kinds: BTreeSet<&Kind> = watched.flatten().collect();
+        let of = |kind: &Kind| (kind.clone(), Arc::new(all.of_kind(kind)));
+        let watching = kinds.into_iter().map(of).collect();
+        Self { versions, watching, others: Arc::new(all.without_absences()) }
+    }
+
+    /// The rules for subjects of a kind.
+    pub fn of_kind(&self, kind: &Kind) -> Arc<RuleVersions> {
+        Arc::clone(self.watching.get(kind).unwrap_or(&self.others))
+    }
+
+    /// The newest version, which may not be in force yet.
+    pub fn newest(&self) -> Option<&RuleVersion> {
+        self.versions.last()
+    }
+}
+
 impl Registry {
+    /// Every version of a tenant's alert rules; `None`: there is none.
+    ///
+    /// # Errors
+    /// The store does not answer, a stored document is invalid, or a version is missing.
+    pub async fn rules_of(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<Option<Arc<TenantRules>>, Unavailable> {
+        if let Some(held) = self.rules.get(tenant.as_str(), now) {
+            return Ok(held);
+        }
+        let Some(current) = self.stored_rules(tenant, None, documents).await? else {
+            return Ok(self.rules.put(tenant.as_str(), None, now));
+        };
+        let known = self.rules.get_stale(tenant.as_str());
+        let known = known.as_deref().map_or(&[][..], |known| &*known.versions);
+        let known = known.iter().filter(|version| version.number <= current.version);
+        let mut versions: Vec<RuleVersion> = known.cloned().collect();
+        let next = versions.last().map_or(1, |last| last.number.saturating_add(1));
+        for number in next..=current.version {
+            let name = DocumentName::RulesVersion(tenant.clone(), number);
+            let stored = self.stored_rules(tenant, Some(number), documents).await?;
+            let stored = stored.ok_or_else(|| missing_version(&name))?;
+            versions.push(stored.compiled().map_err(|fault| broken(&name, &fault))?);
+        }
+        Ok(self.rules.put(tenant.as_str(), Some(TenantRules::new(versions)), now))
+    }
+
     /// The current version of a tenant's alert rules, or the version with a number. Bypasses the cache.
     ///
     /// # Errors

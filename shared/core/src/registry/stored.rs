@@ -13,12 +13,11 @@ pub(super) fn broken(name: &DocumentName, fault: &str) -> Unavailable {
     Unavailable::new(Reason::Corrupt, message).of(Dependency::Registry).affecting(readers_of(name))
 }
 
-/// The error for a version of a contract that entries name and the registry does not have, for example
-/// because the registry was restored from an older backup.
+/// The error for a version of a contract that entries name, or of rules, that the registry does not have, for
+/// example because the registry was restored from an older backup.
 pub(super) fn missing_version(name: &DocumentName) -> Unavailable {
     let key = name.storage_key();
-    let message =
-        format!("the registry lacks a version of a contract that events use: key=`{key}`");
+    let message = format!("the registry lacks a version that events are read by: key=`{key}`");
     let missing = Unavailable::new(Reason::Misconfigured, message).of(Dependency::Registry);
     missing.affecting(readers_of(name))
 }

@@ -43,6 +43,12 @@ impl<T> TtlCache<T> {
         Some(entry.content.clone())
     }
 
+    /// The cached document of a name, fresh or not.
+    pub(super) fn get_stale(&self, name: &str) -> Option<Arc<T>> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.get(name)?.content.clone()
+    }
+
     /// Caches a document and returns it.
     pub(super) fn put(&self, name: &str, content: Option<T>, now: Timestamp) -> Option<Arc<T>> {
         let content = content.map(Arc::new);

@@ -121,6 +121,6 @@ async fn live(
     tally.of(Some(location.key.tenant())).add_units(units);
     let Some(snapshot) = snapshot else { return Ok(Value::Null) };
     let versions = Specs::default().missing(snapshot.entries());
-    let specs = registry.specs(&versions, ports).await?;
+    let specs = registry.folded_by(&location.key, &versions, ports.now(), ports).await?;
     Ok(snapshot.live(&specs).to_json())
 }

@@ -17,7 +17,9 @@ mod codec;
 mod condition;
 mod episode;
 mod fold;
+mod position;
 mod shape;
+mod shown;
 mod spec;
 mod state;
 

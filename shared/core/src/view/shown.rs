@@ -17,7 +17,7 @@ impl View {
             "status": self.status.to_json(),
             "location": self.travel.to_json(),
             "lessons": self.lessons.to_json(),
-            "alerts": [],
+            "alerts": self.rules.to_json(),
         });
         let over = self.over_to_json();
         if let (false, Some(keys)) = (over.is_empty(), shown.as_object_mut()) {
@@ -38,6 +38,7 @@ impl View {
             ("statuses_skipped", json!(self.status.skipped())),
             ("open_lessons", json!(lessons.open)),
             ("finished_lessons", json!(lessons.finished)),
+            ("alert_rules", json!(self.rules.over())),
         ];
         let went_over = counts.into_iter().filter(|(_, count)| count.as_f64() != Some(0.0));
         went_over.map(|(name, count)| (name.to_owned(), count)).collect()

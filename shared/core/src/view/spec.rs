@@ -7,6 +7,7 @@ use jsonptr::PointerBuf;
 
 use super::numbers::Numbers;
 use super::payload::{Found, Payload};
+use super::rules::RuleVersions;
 use super::units;
 use crate::event::{ContractVersion, Entry};
 
@@ -124,11 +125,14 @@ fn is_among(types: &[Arc<str>], event_type: &str) -> bool {
     types.is_empty() || types.iter().any(|one| **one == *event_type)
 }
 
-/// The specs of the contract versions that read a subject's entries.
+/// By what a subject's entries are folded: the specs of the contract versions that read them, and the versions of
+/// its tenant's alert rules.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Specs {
     /// By the name of the contract and the number of the version.
     by_contract: BTreeMap<Arc<str>, BTreeMap<u32, Arc<ViewSpec>>>,
+    /// `None`: no rules.
+    rules: Option<Arc<RuleVersions>>,
 }
 
 impl Specs {
@@ -155,8 +159,20 @@ impl Specs {
         missing
     }
 
-    /// Adds the specs of other versions.
+    /// Folds by these alert rules, too.
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<RuleVersions>) -> Self {
+        Self { rules: Some(rules), ..self }
+    }
+
+    /// The versions of the alert rules.
+    pub(super) fn rules(&self) -> Option<&RuleVersions> {
+        self.rules.as_deref()
+    }
+
+    /// Adds the specs of other versions, and the alert rules that come with them.
     pub fn add(&mut self, specs: Self) {
+        self.rules = specs.rules.or(self.rules.take());
         for (contract, versions) in specs.by_contract {
             self.by_contract.entry(contract).or_default().extend(versions);
         }

@@ -9,8 +9,10 @@ use crate::base::time::Timestamp;
 use crate::ledger::touch::Touch;
 use crate::ledger::{Frame, SECONDS_PER_DAY, Stale};
 use crate::view::View;
+use crate::view::rules::RuleStates;
 
 const VIEW_FORMAT: u8 = 1;
+const VIEW_FORMAT_WITH_RULES: u8 = 2;
 
 const RANGE: Malformed = Malformed("a number out of its range");
 
@@ -154,19 +156,39 @@ pub(super) fn read_time(input: &mut Reader<'_>) -> Result<Timestamp, Malformed> 
     instant(input.signed()?)
 }
 
-pub(super) fn write_view(out: &mut Writer, view: &impl serde::Serialize) -> Result<(), Unwritable> {
-    let bytes = postcard::to_extend(view, Vec::with_capacity(VIEW_ROOM))
+pub(super) fn write_view(out: &mut Writer, view: &View) -> Result<(), Unwritable> {
+    write_parts_of_view(out, view, &view.rules)
+}
+
+/// A view has one of two formats, so that a view without states of rules takes no byte for them.
+pub(super) fn write_parts_of_view(
+    out: &mut Writer,
+    units: &impl serde::Serialize,
+    rules: &RuleStates,
+) -> Result<(), Unwritable> {
+    let mut bytes = postcard::to_extend(units, Vec::with_capacity(VIEW_ROOM))
         .map_err(|_| Unwritable("a view"))?;
+    let rules = rules.encode();
+    bytes.extend_from_slice(&rules);
     out.number(bytes.len() as u64);
-    out.byte(VIEW_FORMAT);
+    out.byte(if rules.is_empty() { VIEW_FORMAT } else { VIEW_FORMAT_WITH_RULES });
     out.bytes(&bytes);
     Ok(())
 }
 
 pub(super) fn read_view(input: &mut Reader<'_>) -> Result<View, Malformed> {
     let length = input.count()?;
-    if input.byte()? != VIEW_FORMAT {
-        return Err(Malformed("an unknown format byte of a view"));
+    let format = input.byte()?;
+    let shape = |_| Malformed("a view of another shape");
+    let (view, rules) = postcard::take_from_bytes::<View>(input.bytes(length)?).map_err(shape)?;
+    match (format, rules) {
+        (VIEW_FORMAT, []) => Ok(view),
+        (VIEW_FORMAT_WITH_RULES, [_, ..]) => {
+            let rules = RuleStates::decode(rules);
+            let rules = rules.map_err(|_| Malformed("states of rules of another shape"))?;
+            Ok(View { rules, ..view })
+        }
+        (VIEW_FORMAT | VIEW_FORMAT_WITH_RULES, _) => Err(Malformed("a view of another length")),
+        _ => Err(Malformed("an unknown format byte of a view")),
     }
-    postcard::from_bytes(input.bytes(length)?).map_err(|_| Malformed("a view of another shape"))
 }

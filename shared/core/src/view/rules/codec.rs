@@ -1,5 +1,7 @@
 //! The stored bytes of [`RuleStates`]: nothing for no state, else a format byte and postcard.
 
+use postcard::ser_flavors::Size;
+
 use super::state::RuleStates;
 use crate::base::limits;
 use crate::view::encoded::{VARINT, text};
@@ -21,6 +23,15 @@ pub enum UndecodableRules {
 impl RuleStates {
     /// The largest encoding.
     pub const LARGEST: usize = 1 + VARINT + VARINT + limits::RULE_STATES * LARGEST_STATE;
+
+    /// The size of [`Self::encode`].
+    pub fn encoded_size(&self) -> usize {
+        if *self == Self::default() {
+            return 0;
+        }
+        // Counting cannot fail.
+        1 + postcard::serialize_with_flavor(self, Size::default()).unwrap_or(Self::LARGEST)
+    }
 
     /// The bytes to store; none if there is no state.
     pub fn encode(&self) -> Vec<u8> {
@@ -52,6 +63,6 @@ const TIME: usize = VARINT;
 const RUN: usize = TIME + 5;
 const POSITION: usize = text(16 + crate::base::id::EVENT_ID_LIMIT);
 const VALUE: usize = 1 + text(limits::STATUS_BYTES);
-const FIRING: usize = POSITION + 2 * TIME + 1 + VALUE + 1 + RUN;
+const FIRING: usize = POSITION + 5 + 2 * TIME + 1 + VALUE + 1 + RUN;
 /// The name, the shape, the parts, the digest and the phase.
 const LARGEST_STATE: usize = text(limits::RULE_ID_BYTES) + 5 + 3 + (1 + VARINT) + 1 + FIRING;

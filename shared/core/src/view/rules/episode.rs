@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::condition::Value;
+use super::position;
 use super::spec::Severity;
 use super::state::{Firing, RuleStates};
 use crate::base::id::Position;
@@ -48,16 +51,17 @@ pub enum Change {
 }
 
 /// A time in a history, and the event at that time if there is one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Moment {
     /// The time.
     pub at: Timestamp,
     /// The position of the event; `None`: time alone makes the change.
+    #[serde(with = "position::optional")]
     pub event: Option<Position>,
 }
 
 /// Why an episode ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Ending {
     /// Its condition no longer holds, or `clear` does.
     Cleared,
@@ -70,10 +74,12 @@ pub enum Ending {
 }
 
 /// A maximal run of a rule being on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
     /// The rule.
     pub rule: Arc<str>,
+    /// The version of the rules that opened it.
+    pub version: u32,
     /// Its beginning.
     pub opened: Moment,
     /// Its end; `None`: it is open.
@@ -116,6 +122,7 @@ impl Episode {
     fn of_firing(rule: &Arc<str>, firing: &Firing) -> Self {
         Self {
             rule: Arc::clone(rule),
+            version: firing.version,
             opened: Moment::of(&firing.opened),
             closed: None,
             severity: firing.severity,
@@ -133,11 +140,12 @@ impl Episodes {
 
     /// Takes the transitions of the next entry.
     pub fn take(&mut self, transitions: Vec<Transition>) {
-        for Transition { rule, change, version: _ } in transitions {
+        for Transition { rule, change, version } in transitions {
             let open = self.0.iter_mut().rev().find(|one| one.rule == rule && one.closed.is_none());
             match (change, open) {
                 (Change::Opened { at, severity, value }, _) => {
-                    self.0.push(Episode { rule, opened: at, closed: None, severity, value });
+                    let (opened, closed) = (at, None);
+                    self.0.push(Episode { rule, version, opened, closed, severity, value });
                 }
                 (Change::Raised { severity, value }, Some(episode)) => {
                     episode.severity = severity;

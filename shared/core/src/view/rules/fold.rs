@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::condition::{Condition, Part, Parts, Reading, Test, Value, bit};
 use super::episode::{Change, Ending, Moment, Transition};
-use super::spec::{Clear, Lasting, Rule, RuleVersion, RuleVersions, Severity, Watch, Watched};
+use super::spec::{Clear, Lasting, Rule, RuleVersion, Severity, Watch, Watched};
 use super::state::{Firing, Phase, RuleState, RuleStates, Run};
 use crate::base::limits;
 use crate::base::time::Timestamp;
@@ -40,8 +40,8 @@ impl RuleStates {
         entry: &Entry,
         previous_at: Option<Timestamp>,
         specs: &Specs,
-        versions: &RuleVersions,
     ) -> Vec<Transition> {
+        let Some(versions) = specs.rules() else { return Vec::new() };
         let version = versions.reading(entry.position.observed_at, entry.ingested_at);
         let number = version.map_or(0, |version| version.number);
         let mut changes = Changes { version: number, list: Vec::new() };
@@ -195,9 +195,10 @@ impl RuleState {
         let opened = readings.entry.position.clone();
         let (at, shown) = (Moment::of(&opened), Some(value.clone()));
         changes.add(&rule.id, Change::Opened { at, severity, value: shown });
-        let last_on = opened.observed_at;
-        let since = run.since;
-        Phase::Firing(Box::new(Firing { opened, since, last_on, severity, value, clearing: None }))
+        let (last_on, since) = (opened.observed_at, run.since);
+        let version = changes.version;
+        let firing = Firing { opened, version, since, last_on, severity, value, clearing: None };
+        Phase::Firing(Box::new(firing))
     }
 }
 

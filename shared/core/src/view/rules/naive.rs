@@ -16,6 +16,8 @@ struct Life<'a> {
     specs: &'a Specs,
     /// The rule by which each entry is read.
     rules: Vec<Option<&'a Rule>>,
+    /// The numbers of their versions.
+    versions: Vec<u32>,
 }
 
 /// Every episode, by rule.
@@ -30,7 +32,11 @@ pub(super) fn episodes(
             let version = versions.reading(entry.position.observed_at, entry.ingested_at)?;
             version.rules.get(*id).map(AsRef::as_ref)
         });
-        let life = Life { entries, specs, rules: rules.collect() };
+        let numbers = entries.iter().map(|entry| {
+            let version = versions.reading(entry.position.observed_at, entry.ingested_at);
+            version.map_or(0, |version| version.number)
+        });
+        let life = Life { entries, specs, rules: rules.collect(), versions: numbers.collect() };
         [life.absences(), life.runs()].concat()
     };
     ids.iter().flat_map(of).collect()
@@ -57,6 +63,7 @@ impl<'a> Life<'a> {
             if silent > seconds * 1_000_000 {
                 found.push(Episode {
                     rule: Arc::clone(&rule.id),
+                    version: self.versions[index],
                     opened: Moment::time(self.at(index - 1).plus_seconds(*seconds)),
                     closed: Some((Moment::of(&self.entries[index].position), Ending::Heard)),
                     severity: rule.severity,
@@ -87,6 +94,7 @@ impl<'a> Life<'a> {
                 let watched = self.watched(index).expect("a rule about values");
                 found.push(Episode {
                     rule: Arc::clone(&rule.id),
+                    version: self.versions[index],
                     opened: Moment::of(&self.entries[index].position),
                     closed: None,
                     severity: rule.severity,

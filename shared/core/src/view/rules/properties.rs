@@ -152,7 +152,7 @@ fn in_batches(
     versions: &RuleVersions,
     cuts: &[usize],
 ) -> (RuleStates, Vec<Episode>) {
-    let (specs, mut previous) = (sample_specs(), None);
+    let (specs, mut previous) = (sample_specs().with_rules(Arc::new(versions.clone())), None);
     let (mut stored, mut found) = (Vec::new(), Episodes::default());
     for (number, entry) in entries.iter().enumerate() {
         let mut states = RuleStates::decode(&stored).expect("states that were stored");
@@ -162,7 +162,7 @@ fn in_batches(
             let known = found.list().iter().filter(|one| one.closed.is_none()).cloned();
             assert_eq!(sorted(open), sorted(known.collect()));
         }
-        found.take(states.apply(entry, previous, &specs, versions));
+        found.take(states.apply(entry, previous, &specs));
         previous = Some(entry.position.observed_at);
         stored = states.encode();
         assert!(stored.len() <= RuleStates::LARGEST);

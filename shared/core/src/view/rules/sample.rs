@@ -84,9 +84,9 @@ pub(super) fn folded(
     versions: &RuleVersions,
 ) -> (RuleStates, Vec<Episode>) {
     let (mut states, mut episodes) = (RuleStates::default(), Episodes::default());
-    let (specs, mut previous) = (sample_specs(), None);
+    let (specs, mut previous) = (sample_specs().with_rules(Arc::new(versions.clone())), None);
     for entry in entries {
-        episodes.take(states.apply(entry, previous, &specs, versions));
+        episodes.take(states.apply(entry, previous, &specs));
         previous = Some(entry.position.observed_at);
     }
     (states, episodes.list().to_vec())

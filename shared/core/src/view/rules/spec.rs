@@ -155,13 +155,22 @@ impl RuleVersions {
     /// The versions without the rules about the absence of other kinds of subjects.
     #[must_use]
     pub fn of_kind(&self, kind: &Kind) -> Self {
-        let concerns = |rule: &Rule| match &rule.watch {
+        self.retained(|rule| match &rule.watch {
             Watch::Values { .. } => true,
             Watch::Absence { kinds, .. } => kinds.contains(kind),
-        };
+        })
+    }
+
+    /// The versions without the rules about absence.
+    #[must_use]
+    pub fn without_absences(&self) -> Self {
+        self.retained(|rule| matches!(rule.watch, Watch::Values { .. }))
+    }
+
+    fn retained(&self, is_retained: impl Fn(&Rule) -> bool) -> Self {
         let versions = self.0.iter().map(|version| {
             let mut version = version.clone();
-            version.rules.retain(|_, rule| concerns(rule));
+            version.rules.retain(|_, rule| is_retained(rule));
             version
         });
         Self(versions.collect())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::condition::{Parts, Value};
+use super::position;
 use super::spec::{Severity, Watched};
 use crate::base::id::Position;
 use crate::base::time::Timestamp;
@@ -56,6 +57,8 @@ pub struct Firing {
     /// The event that opened it.
     #[serde(with = "position")]
     pub opened: Position,
+    /// The version of the rules that read that event.
+    pub version: u32,
     /// When the condition began to hold.
     pub since: Timestamp,
     /// The last event at which the condition held. `after_seconds` counts from here.
@@ -131,21 +134,5 @@ impl Run {
     pub(super) fn with(run: Option<Self>, at: Timestamp) -> Self {
         let Self { since, events } = run.unwrap_or(Self { since: at, events: 0 });
         Self { since, events: events.saturating_add(1) }
-    }
-}
-
-/// A position in its sortable bytes. It is checked again on reading, because stored bytes are not trusted.
-mod position {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-    use crate::base::id::Position;
-
-    pub(super) fn serialize<S: Serializer>(position: &Position, to: S) -> Result<S::Ok, S::Error> {
-        position.to_bytes().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Position, D::Error> {
-        let bytes = Vec::<u8>::deserialize(from)?;
-        Position::from_bytes(&bytes).ok_or_else(|| de::Error::custom("no position"))
     }
 }
