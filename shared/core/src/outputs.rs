@@ -10,11 +10,13 @@
 //! - [`feeds`]: the records of the feeds `ordered` and `settled`, in the order in which they are sent
 //! - [`views`]: the record of the feed `views`
 //! - [`record`]: a record of a feed, as CloudEvents in both content modes
+//! - [`alerts`]: the episodes of alert rules, as items
 //! - [`timers`]: when the sweep looks at a subject again
 //! - [`position_text`]: positions as text that sorts like them
 //!
-//! Left out: alerts and notifications.
+//! Left out: notifications.
 
+pub mod alerts;
 pub mod changes;
 pub mod feeds;
 pub mod history;

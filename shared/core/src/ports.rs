@@ -6,7 +6,7 @@
 //! - `letters`: the two queues, the table of letters, and sources to reread records from
 //! - `intake`: documents, requests, and the event log
 //! - `feeds`: the topics of the feeds
-//! - `outputs`: timers
+//! - `outputs`: timers and alerts
 //! - [`Clock`]: time and random numbers
 
 mod feeds;
@@ -22,7 +22,7 @@ pub use self::feeds::{FeedTarget, NotPublished};
 pub use self::intake::{Documents, EventLog, Requests};
 pub use self::ledger::{Eraser, Listing, Store, SubjectLocation, Together};
 pub use self::letters::{Buffer, DeadLetters, LetterEraser, Letters, Objects, Reread};
-pub use self::outputs::Timers;
+pub use self::outputs::{ALERTS_WRITTEN, Alerts, Timers};
 use crate::base::time::Timestamp;
 
 /// The ports that the pipeline needs.

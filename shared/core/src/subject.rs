@@ -1,5 +1,6 @@
 //! Operations on subjects, apart from committing events:
 //!
+//! - [`alerts`]: brings the alerts of a subject to what its history says
 //! - [`reader`]: reads the history and the view of a subject, now or at an earlier time
 //! - [`listing`]: lists the subjects of a tenant
 //! - [`forget`]: deletes the history and the letters of a subject
@@ -7,6 +8,7 @@
 //! - [`timers`]: sets, moves and finishes the timers of a subject
 //! - [`sweep`]: looks at the subjects whose timers are due
 
+pub mod alerts;
 pub mod forget;
 pub mod listing;
 pub mod reader;

@@ -68,6 +68,11 @@ impl Timestamp {
         Self((self.0 + 1).min(Self::MAX.0))
     }
 
+    /// The microsecond before, clamped to the range.
+    pub fn just_before(self) -> Self {
+        Self((self.0 - 1).max(Self::MIN.0))
+    }
+
     /// Seconds from `earlier` to this instant; negative if this instant is before.
     pub fn seconds_since(self, earlier: Self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "an f64 holds 285 years of microseconds")]

@@ -66,6 +66,10 @@ pub enum Call {
     TimerWrite,
     /// `Timers::sweep_state` and `replace_sweep_state`
     SweepState,
+    /// `Alerts::alerts` and `list_alerts`
+    AlertRead,
+    /// `Alerts::write_alerts`
+    AlertWrite,
     /// `Reread::reread` and `Objects::object`
     Reread,
 }
@@ -235,7 +239,11 @@ impl Call {
             Self::File | Self::Mark | Self::Filed | Self::Run | Self::Lease => {
                 Dependency::LettersTable
             }
-            Self::TimerRead | Self::TimerWrite | Self::SweepState => Dependency::OutputsTable,
+            Self::TimerRead
+            | Self::TimerWrite
+            | Self::SweepState
+            | Self::AlertRead
+            | Self::AlertWrite => Dependency::OutputsTable,
             Self::Reread => Dependency::ObjectStore,
         }
     }

@@ -1,4 +1,4 @@
-//! Timers in memory, stored as texts like in DynamoDB.
+//! Timers and alerts in memory, stored as texts and bytes like in DynamoDB.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -6,10 +6,16 @@ use std::ops::Bound;
 use super::letters::{read, write};
 use super::{Memory, State};
 use crate::base::cost::{Metered, Units};
-use crate::base::error::Unavailable;
+use crate::base::error::{Reason, Unavailable};
+use crate::base::id::SubjectKey;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
+use crate::outputs::alerts::{
+    Alert, AlertList, AlertPage, AlertState, AlertWrite, Reflected, SubjectAlerts, closed_key,
+};
 use crate::outputs::timers::sweeping::SweepState;
 use crate::outputs::timers::{Entries, Minute, Partition, Replaced, Timer, TimerKey};
-use crate::ports::Timers;
+use crate::ports::{ALERTS_WRITTEN, Alerts, Timers};
 
 /// The size of an entry or an armed minute without the texts of its subject, in bytes.
 const FIXED_BYTES: usize = 80;
@@ -23,6 +29,10 @@ pub struct Outputs {
     pub armed: BTreeMap<TimerKey, Minute>,
     /// The state of the sweep.
     pub sweep: Option<SweepState>,
+    /// Encoded alerts, by subject and sort key.
+    pub alerts: BTreeMap<(SubjectKey, String), Vec<u8>>,
+    /// The commits that alerts reflect.
+    pub reflected: BTreeMap<SubjectKey, Reflected>,
 }
 
 /// The attributes of an entry.
@@ -133,5 +143,92 @@ impl Timers for Memory {
             (is_done, write(FIXED_BYTES))
         };
         Ok(self.call(replace).await)
+    }
+}
+
+/// The size of an item of an alert without its content, in bytes.
+const ALERT_BYTES: usize = 200;
+
+impl Alerts for Memory {
+    async fn alerts(
+        &self,
+        subject: &SubjectKey,
+        closed_from: Timestamp,
+    ) -> Result<Metered<SubjectAlerts>, Unavailable> {
+        let list = |state: &mut State| {
+            let from = (subject.clone(), closed_key(closed_from));
+            let stored = state.outputs.alerts.range(from..);
+            let stored = stored.take_while(|((of, _), _)| of == subject);
+            let (mut alerts, mut bytes) = (Vec::new(), ALERT_BYTES);
+            for (_, encoded) in stored {
+                bytes += ALERT_BYTES + encoded.len();
+                alerts.extend(Alert::decode(encoded));
+            }
+            let reflected = state.outputs.reflected.get(subject).copied();
+            (SubjectAlerts { reflected, alerts }, read(bytes))
+        };
+        Ok(self.call(list).await)
+    }
+
+    async fn write_alerts(
+        &self,
+        subject: &SubjectKey,
+        expected: Option<Reflected>,
+        new: Reflected,
+        writes: &[AlertWrite],
+        _now: Timestamp,
+    ) -> Result<Metered<bool>, Unavailable> {
+        if writes.len() > ALERTS_WRITTEN {
+            return Err(Unavailable::new(Reason::Bug, "too many alerts in a transaction"));
+        }
+        let replace = |state: &mut State| {
+            let mut units = 2.0;
+            let is_expected = state.outputs.reflected.get(subject).copied() == expected;
+            if is_expected {
+                state.outputs.reflected.insert(subject.clone(), new);
+            }
+            for AlertWrite { old, new } in writes {
+                let (old, new_key) =
+                    (old.as_ref().map(Alert::sort_key), new.as_ref().map(Alert::sort_key));
+                let keys = [old.filter(|old| Some(old) != new_key.as_ref()), new_key];
+                units += keys.iter().flatten().map(|_| 2.0).sum::<f64>();
+                let [old, new_key] = keys;
+                if let (true, Some(old)) = (is_expected, old) {
+                    state.outputs.alerts.remove(&(subject.clone(), old));
+                }
+                if let (true, Some(key), Some(new)) = (is_expected, new_key, new) {
+                    state.outputs.alerts.insert((subject.clone(), key), new.encode());
+                }
+            }
+            (is_expected, Units { read: 0.0, write: units })
+        };
+        Ok(self.call(replace).await)
+    }
+
+    async fn list_alerts(
+        &self,
+        tenant: &TenantScope,
+        page: &AlertPage,
+    ) -> Result<Metered<AlertList>, Unavailable> {
+        let list = |state: &mut State| {
+            let stored = state.outputs.alerts.iter();
+            let stored = stored.filter(|((subject, _), _)| subject.tenant() == tenant.tenant());
+            let decoded = stored
+                .filter_map(|((subject, _), bytes)| Some((subject.clone(), Alert::decode(bytes)?)));
+            let is_asked = |(_, alert): &(SubjectKey, Alert)| {
+                let id = alert.id.as_str();
+                (!page.only_open || alert.state() == AlertState::Firing)
+                    && page.from.as_ref().is_none_or(|from| id >= &**from)
+                    && page.below.as_ref().is_none_or(|below| id < &**below)
+            };
+            let mut alerts: Vec<(SubjectKey, Alert)> = decoded.filter(is_asked).collect();
+            alerts.sort_by(|(_, one), (_, other)| other.id.cmp(&one.id));
+            let has_more = alerts.len() > page.limit;
+            alerts.truncate(page.limit);
+            let last = alerts.last().map(|(_, alert)| alert.id.as_str().to_owned());
+            let units = read(ALERT_BYTES * alerts.len());
+            (AlertList { alerts, unreadable: 0, next: last.filter(|_| has_more) }, units)
+        };
+        Ok(self.call(list).await)
     }
 }

@@ -9,6 +9,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::id::Position;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
@@ -49,7 +51,7 @@ pub struct Changes {
 }
 
 /// The name of a commit among those of its subject: first the era counts, then the version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CommitId {
     /// Rises when the ledger moves or is restored.
     pub era: u64,

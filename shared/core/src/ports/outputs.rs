@@ -1,9 +1,13 @@
-//! The port to the table of outputs.
+//! The ports to the table of outputs.
 
 use std::future::Future;
 
 use crate::base::cost::{Metered, Units};
 use crate::base::error::Unavailable;
+use crate::base::id::SubjectKey;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
+use crate::outputs::alerts::{AlertList, AlertPage, AlertWrite, Reflected, SubjectAlerts};
 use crate::outputs::timers::sweeping::SweepState;
 use crate::outputs::timers::{Entries, Minute, Partition, Replaced, Timer, TimerKey};
 
@@ -57,4 +61,40 @@ pub trait Timers: Send + Sync {
         expected: Option<&SweepState>,
         new: &SweepState,
     ) -> impl Future<Output = Result<Metered<bool>, Unavailable>> + Send;
+}
+
+/// The maximum number of alerts that one call of [`Alerts::write_alerts`] changes: each takes two items of a
+/// transaction, and the reflected commit takes one.
+pub const ALERTS_WRITTEN: usize = 49;
+
+/// Stores alerts.
+pub trait Alerts: Send + Sync {
+    /// Reads the commit that the alerts of a subject reflect, and its alerts that are open or closed at this time or later, strongly
+    /// consistent. 1 read unit for each 4 KB, which are about 15 alerts.
+    fn alerts(
+        &self,
+        subject: &SubjectKey,
+        closed_from: Timestamp,
+    ) -> impl Future<Output = Result<Metered<SubjectAlerts>, Unavailable>> + Send;
+
+    /// Replaces the reflected commit and changes at most [`ALERTS_WRITTEN`] alerts in one transaction, if the
+    /// expected one is stored; `None` stands for none. Returns whether it did. `now` decides when it expires.
+    ///
+    /// 2 write units for the reflected commit, and 2 for each item that is put or deleted.
+    fn write_alerts(
+        &self,
+        subject: &SubjectKey,
+        expected: Option<Reflected>,
+        new: Reflected,
+        writes: &[AlertWrite],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Metered<bool>, Unavailable>> + Send;
+
+    /// Lists alerts of a tenant, the newest id first. Eventually consistent. One call: it may return fewer than the
+    /// limit and say that more follow.
+    fn list_alerts(
+        &self,
+        tenant: &TenantScope,
+        page: &AlertPage,
+    ) -> impl Future<Output = Result<Metered<AlertList>, Unavailable>> + Send;
 }

@@ -3,9 +3,13 @@
 use super::{Call, Faulty};
 use crate::base::cost::{Metered, Units};
 use crate::base::error::Unavailable;
+use crate::base::id::SubjectKey;
+use crate::base::scope::TenantScope;
+use crate::base::time::Timestamp;
+use crate::outputs::alerts::{AlertList, AlertPage, AlertWrite, Reflected, SubjectAlerts};
 use crate::outputs::timers::sweeping::SweepState;
 use crate::outputs::timers::{Entries, Minute, Partition, Replaced, Timer, TimerKey};
-use crate::ports::Timers;
+use crate::ports::{Alerts, Timers};
 
 impl<P: Timers> Timers for Faulty<P> {
     async fn put_entry(&self, timer: &Timer) -> Result<Units, Unavailable> {
@@ -49,5 +53,35 @@ impl<P: Timers> Timers for Faulty<P> {
         new: &SweepState,
     ) -> Result<Metered<bool>, Unavailable> {
         self.call(Call::SweepState, self.ports.replace_sweep_state(expected, new)).await
+    }
+}
+
+impl<P: Alerts> Alerts for Faulty<P> {
+    async fn alerts(
+        &self,
+        subject: &SubjectKey,
+        closed_from: Timestamp,
+    ) -> Result<Metered<SubjectAlerts>, Unavailable> {
+        self.call(Call::AlertRead, self.ports.alerts(subject, closed_from)).await
+    }
+
+    async fn write_alerts(
+        &self,
+        subject: &SubjectKey,
+        expected: Option<Reflected>,
+        new: Reflected,
+        writes: &[AlertWrite],
+        now: Timestamp,
+    ) -> Result<Metered<bool>, Unavailable> {
+        let written = self.ports.write_alerts(subject, expected, new, writes, now);
+        self.call(Call::AlertWrite, written).await
+    }
+
+    async fn list_alerts(
+        &self,
+        tenant: &TenantScope,
+        page: &AlertPage,
+    ) -> Result<Metered<AlertList>, Unavailable> {
+        self.call(Call::AlertRead, self.ports.list_alerts(tenant, page)).await
     }
 }

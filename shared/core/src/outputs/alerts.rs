@@ -1,0 +1,265 @@
+//! Alerts: the episodes of a subject's alert rules, as items that people and programs look at.
+//!
+//! The items of a subject follow its episodes ([`crate::view::rules`]): after the relay has seen a commit, they equal
+//! the episodes of the history. An item keeps its id while its episode moves, because people and notifications refer
+//! to it. An item whose episode a late event took away is *retracted*, and names that event.
+//!
+//! - [`looking`]: what a commit means for alerts, by the two images of its head
+//! - [`reconcile`]: which items change, so that they equal episodes
+//!
+//! All changes of one look are written in one transaction with the [`Reflected`] commit of the subject, and only if it
+//! is still the one that was read: two relays, one after the other, cannot mix their changes. An older commit that is delivered again is therefore not told from its images, but
+//! from the history as it is now, so that no item goes back to an earlier state.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::{Position, SubjectKey};
+use crate::base::time::Timestamp;
+use crate::event::digest;
+use crate::outputs::changes::CommitId;
+use crate::outputs::position_text::position_text;
+use crate::view::rules::{Episode, Moment};
+
+pub mod looking;
+pub mod reconcile;
+
+/// How long an alert is kept after it closed, in days.
+pub const KEPT_DAYS: i64 = 90;
+
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
+/// The id of an alert: 16 hexadecimal digits of the time at which it first opened, and 16 of a digest. Ids of a
+/// tenant sort by time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AlertId(Arc<str>);
+
+/// An alert.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Stays the same while the episode moves.
+    pub id: AlertId,
+    /// The episode, as it is now; of a retracted alert, as it was last.
+    pub episode: Episode,
+    /// Why there is no such episode any more.
+    pub retracted: Option<Retraction>,
+}
+
+/// Why an alert was retracted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retraction {
+    /// What changed the history.
+    pub cause: Cause,
+    /// Until when the alert was thought to last: its end, or what was last known of the subject.
+    pub until: Timestamp,
+}
+
+/// What changed a history behind its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Cause {
+    /// A late event.
+    Event {
+        /// Its id.
+        event_id: Arc<str>,
+        /// When it was observed.
+        observed_at: Timestamp,
+        /// How much later it was received, in seconds; `None`: that is no longer known.
+        late_seconds: Option<i64>,
+    },
+    /// History was told again, or was forgotten.
+    History,
+}
+
+/// The state of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AlertState {
+    /// Its episode is open.
+    Firing,
+    /// Its episode is closed.
+    Resolved,
+    /// The history has no such episode.
+    Retracted,
+}
+
+/// The newest commit that the alerts of a subject were made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reflected {
+    /// Its name.
+    pub commit: CommitId,
+    /// Rises with every write, so that a writer notices another one.
+    pub revision: u64,
+}
+
+/// The alerts of a subject, as far as they were asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubjectAlerts {
+    /// `None`: the subject never had an alert.
+    pub reflected: Option<Reflected>,
+    /// The alerts.
+    pub alerts: Vec<Alert>,
+}
+
+/// A change of one item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertWrite {
+    /// The item that goes.
+    pub old: Option<Alert>,
+    /// The item that comes.
+    pub new: Option<Alert>,
+}
+
+/// The sort key of the item of a [`Reflected`]: behind those of all alerts.
+pub const REFLECTED_KEY: &str = "A#Z";
+const OPEN_KEY: &str = "A#O";
+
+/// The beginning of the sort keys of alerts that closed at this time. It sorts like the time.
+pub fn closed_key(closed_at: Timestamp) -> String {
+    format!("A#C#{:016x}", sortable(closed_at))
+}
+
+/// The tenant's alerts of which one page is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertPage {
+    /// Whether only open alerts are asked for.
+    pub only_open: bool,
+    /// Ids from this text on.
+    pub from: Option<String>,
+    /// Only ids below this text.
+    pub below: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A page of a tenant's alerts, the newest id first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlertList {
+    /// With their subjects.
+    pub alerts: Vec<(SubjectKey, Alert)>,
+    /// Items that this version cannot read.
+    pub unreadable: u64,
+    /// The id below which the next page begins. `None`: no more follow.
+    pub next: Option<String>,
+}
+
+impl AlertId {
+    /// The id of an alert that opens for the first time.
+    pub fn new(subject: &SubjectKey, episode: &Episode, seen_by: CommitId) -> Self {
+        let opened = match &episode.opened.event {
+            Some(position) => position_text(position),
+            None => episode.opened.at.to_string(),
+        };
+        let (subject, seen_by) = (subject.partition_key(), seen_by.to_string());
+        let parts = [&*subject, &*episode.rule, &*opened, &*seen_by].map(str::as_bytes);
+        let digest = digest(&parts);
+        let digest = digest.get(..16).unwrap_or(&digest);
+        Self(format!("{:016x}{digest}", sortable(episode.opened.at)).into())
+    }
+
+    /// Reads an id. `None`: it has another form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_id =
+            text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        is_id.then(|| Self(Arc::from(text)))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part of an id that says when the alert first opened. It sorts like the time.
+    pub fn time_part(opened_at: Timestamp) -> String {
+        format!("{:016x}", sortable(opened_at))
+    }
+}
+
+/// A number that sorts like the time.
+pub fn sortable(at: Timestamp) -> u64 {
+    at.micros().cast_unsigned() ^ (1 << 63)
+}
+
+impl Alert {
+    /// The state.
+    pub fn state(&self) -> AlertState {
+        match (&self.retracted, &self.episode.closed) {
+            (Some(_), _) => AlertState::Retracted,
+            (None, Some(_)) => AlertState::Resolved,
+            (None, None) => AlertState::Firing,
+        }
+    }
+
+    /// When it closed; `None`: it is open.
+    pub fn closed_at(&self) -> Option<Timestamp> {
+        let closed = self.episode.closed.as_ref().map(|(moment, _)| moment.at);
+        self.retracted.as_ref().map(|retracted| retracted.until).or(closed)
+    }
+
+    /// When its item expires, in seconds since 1970; `None`: it is open.
+    pub fn expires_at(&self) -> Option<i64> {
+        self.closed_at().map(|at| expiry(at).whole_seconds())
+    }
+
+    /// The sort key of its item: closed alerts by the time of their end, behind them the open ones.
+    pub fn sort_key(&self) -> String {
+        match self.closed_at() {
+            Some(closed_at) => format!("{}#{}", closed_key(closed_at), self.id.0),
+            None => format!("{OPEN_KEY}#{}", self.id.0),
+        }
+    }
+
+    /// Whether its time and that of an episode overlap.
+    fn overlaps(&self, episode: &Episode) -> bool {
+        let retracted = self.retracted.as_ref().map(|retracted| Moment::time(retracted.until));
+        let closed = self.episode.closed.as_ref().map(|(moment, _)| moment.clone());
+        let begins_before =
+            |end: Option<&Moment>, other: &Moment| end.is_none_or(|end| other < end);
+        let episode_end = episode.closed.as_ref().map(|(moment, _)| moment);
+        begins_before(retracted.or(closed).as_ref(), &episode.opened)
+            && begins_before(episode_end, &self.episode.opened)
+    }
+}
+
+fn expiry(closed_at: Timestamp) -> Timestamp {
+    closed_at.plus_seconds(KEPT_DAYS * SECONDS_PER_DAY)
+}
+
+impl AlertState {
+    /// The word for people and programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+            Self::Retracted => "retracted",
+        }
+    }
+}
+
+impl Cause {
+    /// The event at a position. `received_at`: when it was received, if that is known.
+    pub fn event(position: &Position, received_at: Option<Timestamp>) -> Self {
+        let observed_at = position.observed_at;
+        let late = |at: Timestamp| at.whole_seconds().saturating_sub(observed_at.whole_seconds());
+        let event_id = Arc::from(position.event_id.as_str());
+        Self::Event { event_id, observed_at, late_seconds: received_at.map(late) }
+    }
+}
+
+/// The format of the bytes that this release writes.
+const FORMAT: u8 = 1;
+
+impl Alert {
+    /// The bytes to store.
+    pub fn encode(&self) -> Vec<u8> {
+        // Writing to a vector cannot fail.
+        postcard::to_extend(self, vec![FORMAT]).unwrap_or_default()
+    }
+
+    /// Reads stored bytes. `None`: another release wrote them, or they are damaged.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        match bytes.split_first()? {
+            (&FORMAT, rest) => postcard::from_bytes(rest).ok(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Which items change so that the alerts of a subject equal its episodes.
+//!
+//! - An episode takes over an alert of its rule whose time overlaps its own: of several alerts the one that opened
+//!   first, and retracted alerts count. Of several episodes that overlap an alert the first one takes it.
+//! - Another episode becomes a new alert.
+//! - An alert without an episode is retracted.
+//!
+//! Only a part of a history is told: episodes that were open at its beginning or later. Alerts that closed earlier
+//! are left alone, but an episode may take one of them over.
+
+use crate::base::id::SubjectKey;
+use crate::base::time::Timestamp;
+use crate::outputs::alerts::{Alert, AlertId, AlertWrite, Cause, Retraction, expiry};
+use crate::outputs::changes::CommitId;
+use crate::view::rules::Episode;
+
+/// A part of a subject's history: from a time to the end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Where the part begins; `None`: everything that is kept is told.
+    pub from: Option<Timestamp>,
+    /// When the last event was observed.
+    pub last_at: Option<Timestamp>,
+    /// The episodes that are open at the beginning, and those that open later, in the order in which they opened.
+    pub episodes: Vec<Episode>,
+    /// The commit by which they are seen.
+    pub seen_by: CommitId,
+    /// What changed the history.
+    pub cause: Cause,
+}
+
+impl Told {
+    /// From when on closed alerts have to be known: an episode may have ended before the part begins, although only
+    /// an event in the part shows it.
+    pub fn closed_from(&self) -> Timestamp {
+        let ends = self.episodes.iter().filter_map(|one| Some(one.closed.as_ref()?.0.at));
+        ends.chain([self.from.unwrap_or(Timestamp::MIN)]).min().unwrap_or(Timestamp::MIN)
+    }
+
+    /// The changes. `stored` are the alerts of the subject that are open or closed at [`Self::closed_from`] or later.
+    pub fn reconcile(
+        &self,
+        subject: &SubjectKey,
+        mut stored: Vec<Alert>,
+        now: Timestamp,
+    ) -> Vec<AlertWrite> {
+        // Ids sort by the time of the first opening.
+        stored.sort_by(|one, other| one.id.cmp(&other.id));
+        let mut writes = Vec::new();
+        for episode in &self.episodes {
+            let is_of =
+                |alert: &Alert| alert.episode.rule == episode.rule && alert.overlaps(episode);
+            let old = stored.iter().position(is_of).map(|at| stored.remove(at));
+            let id = match &old {
+                Some(old) => old.id.clone(),
+                None if is_over(episode, now) => continue,
+                None => AlertId::new(subject, episode, self.seen_by),
+            };
+            let new = Some(Alert { id, episode: episode.clone(), retracted: None });
+            if old != new {
+                writes.push(AlertWrite { old, new });
+            }
+        }
+        let gone =
+            stored.into_iter().filter(|alert| alert.retracted.is_none() && self.covers(alert));
+        writes
+            .extend(gone.map(|old| AlertWrite { new: Some(self.retracted(&old)), old: Some(old) }));
+        writes
+    }
+
+    /// Whether the alert would be among the episodes if the history had it.
+    fn covers(&self, alert: &Alert) -> bool {
+        alert.closed_at().is_none_or(|closed_at| Some(closed_at) >= self.from)
+    }
+
+    fn retracted(&self, alert: &Alert) -> Alert {
+        let until = alert.closed_at().or(self.last_at).unwrap_or(alert.episode.opened.at);
+        let until = until.max(alert.episode.opened.at);
+        let retracted = Some(Retraction { cause: self.cause.clone(), until });
+        Alert { retracted, ..alert.clone() }
+    }
+}
+
+/// Whether the alert of an episode would have expired.
+fn is_over(episode: &Episode, now: Timestamp) -> bool {
+    episode.closed.as_ref().is_some_and(|(moment, _)| expiry(moment.at) <= now)
+}
