@@ -55,6 +55,9 @@ async fn declared(host: &Host) -> BTreeSet<String> {
 async fn the_names_are_those_of_the_contract_from_the_start() {
     let running = Running::start().await;
     let expected = [
+        "alerts_opened_total counter",
+        "alerts_resolved_total counter",
+        "alerts_retracted_total counter",
         "assigned_partitions_count gauge",
         "authentication_failures_total counter",
         "buffer_waiting gauge",

@@ -10,7 +10,8 @@
 //! would let an older state replace a newer one in a compacted topic.
 //!
 //! One handler accepts every kind of event ([`Relay::handle`] dispatches):
-//! - `stream`: Lambda's event of a change stream; `subject`: the changes of one subject; `closed`: topics
+//! - `stream`: Lambda's event of a change stream; `subject`: the changes of one subject; `alerts`: alert items
+//!   and their feed; `closed`: topics
 //!   that do not exist; `pending_resends`: subjects to be sent again
 //! - `command`: commands of an operator and of the schedule: subjects are sent again
 //!   ([`drover_core::subject::resend`]), and the sweep looks at subjects that fell silent
@@ -28,14 +29,16 @@ use drover_core::base::id::{SubjectKey, TenantId};
 use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::{Counts, Meter, Metric, Tally};
 use drover_core::base::time::Timestamp;
+use drover_core::outputs::TenantOutputs;
 use drover_core::outputs::timers::{Timer, TimerKind};
-use drover_core::ports::{FeedTarget, Listing, Ports, SubjectLocation, Timers};
+use drover_core::ports::{Alerts, FeedTarget, Listing, Ports, SubjectLocation, Timers};
 use drover_core::registry::Registry;
 use drover_core::subject::timers::Armer;
 use futures_util::{StreamExt as _, stream as streams};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
 
+mod alerts;
 mod closed;
 mod command;
 pub mod config;
@@ -57,9 +60,9 @@ pub const FUNCTION: &str = "relay";
 const RESEND_SECONDS: i64 = 600;
 
 /// The ports of the relay.
-pub trait RelayPorts: Ports + Listing + Timers {}
+pub trait RelayPorts: Ports + Listing + Timers + Alerts {}
 
-impl<W: Ports + Listing + Timers> RelayPorts for W {}
+impl<W: Ports + Listing + Timers + Alerts> RelayPorts for W {}
 
 /// The state of one execution environment.
 pub struct Relay<W, T> {
@@ -212,10 +215,21 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
                 armed.map_or_else(|unavailable| nothing(Some(unavailable)), |()| ended)
             }
             Err(unavailable) => nothing(Some(unavailable)),
-            Ok(Some(tenant)) if !tenant.feeds.enabled.is_empty() => {
-                SubjectRun::new(self, location, &tenant, deadline).send(changes).await
+            Ok(None) => nothing(None),
+            Ok(Some(document)) => {
+                let rules = self.registry.rules_of(tenant, self.ports.now(), &self.ports).await;
+                let has_rules = match rules {
+                    Ok(rules) => rules.is_some(),
+                    // Feeds do not wait until the rules can be read again; what follows the rules does.
+                    Err(broken) if is_broken(&broken) => true,
+                    Err(unavailable) => return nothing(Some(unavailable)),
+                };
+                let outputs = TenantOutputs { feeds: &document.feeds, has_rules };
+                if outputs.is_empty() {
+                    return nothing(None);
+                }
+                SubjectRun::new(self, location, outputs, deadline).send(changes).await
             }
-            Ok(_) => nothing(None),
         }
     }
 }

@@ -9,9 +9,9 @@ use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::metrics::{Counts, Metric};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::unsent::Unsent;
-use drover_core::intake::tenant::{Feeds, Tenant};
 use drover_core::ledger::codec::{decode_head, is_of_newer_format};
 use drover_core::ledger::{Head, StoredHead};
+use drover_core::outputs::TenantOutputs;
 use drover_core::outputs::changes::Changes;
 use drover_core::outputs::feeds::{self, Delivery, Step};
 use drover_core::outputs::record::FeedRecord;
@@ -26,14 +26,14 @@ use crate::{Relay, RelayPorts, is_broken};
 
 /// The changes of a subject on their way.
 pub(crate) struct SubjectRun<'a, W, T> {
-    relay: &'a Relay<W, T>,
-    location: &'a SubjectLocation,
-    feeds: &'a Feeds,
-    deadline: Timestamp,
+    pub(crate) relay: &'a Relay<W, T>,
+    pub(crate) location: &'a SubjectLocation,
+    pub(crate) outputs: TenantOutputs<'a>,
+    pub(crate) deadline: Timestamp,
     started: Timestamp,
     /// Whether records were skipped or arrived out of order, so that the subject has to be sent again.
     lacks_records: bool,
-    counts: Counts,
+    pub(crate) counts: Counts,
 }
 
 /// What became of the changes of a subject.
@@ -58,13 +58,13 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
     pub(crate) fn new(
         relay: &'a Relay<W, T>,
         location: &'a SubjectLocation,
-        tenant: &'a Tenant,
+        outputs: TenantOutputs<'a>,
         deadline: Timestamp,
     ) -> Self {
-        let (feeds, counts) = (&tenant.feeds, Counts::default());
+        let counts = Counts::default();
         let (started, lacks_records) =
             (relay.ports.now(), relay.pending_resends.has(&location.key));
-        Self { relay, location, feeds, deadline, started, lacks_records, counts }
+        Self { relay, location, outputs, deadline, started, lacks_records, counts }
     }
 
     /// Sends the changes, and the state after the last of them.
@@ -122,7 +122,9 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
         let changes = Changes::between(old.as_ref(), &new);
         let sent = self.send_events(changes.clone(), now).await;
         self.unless_broken(&changes, sent).await?;
-        for timer in armed_by(&self.location.key, &changes, self.feeds, now) {
+        let followed = self.follow_alerts((old.as_ref(), &new, &changes)).await;
+        self.unless_broken(&changes, followed).await?;
+        for timer in armed_by(&self.location.key, &changes, self.outputs, now) {
             let units = self.relay.armer.arm(&self.relay.ports, &timer, now).await?;
             self.counts.add_units(units);
         }
@@ -146,7 +148,7 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
     async fn send_events(&mut self, changes: Changes, now: Timestamp) -> Result<(), Unavailable> {
         let commit = changes.commit.to_string();
         let (mut delivery, mut step) =
-            Delivery::start(&self.location.key, self.feeds, changes, now);
+            Delivery::start(&self.location.key, self.outputs.feeds, changes, now);
         loop {
             let answer = match step {
                 Step::Done => return Ok(()),
@@ -167,7 +169,7 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
 
     /// Sends the state as it is now, once for all changes, where views are a feed.
     async fn send_state(&mut self, last: &Changes) -> Result<(), Unavailable> {
-        if !views::is_due(self.feeds, last) {
+        if !views::is_due(self.outputs.feeds, last) {
             return Ok(());
         }
         let ports = &self.relay.ports;
@@ -189,10 +191,14 @@ impl<'a, W: RelayPorts, T: FeedTarget> SubjectRun<'a, W, T> {
         }
     }
 
-    async fn publish(&mut self, commit: &str, records: &[FeedRecord]) -> Result<(), Unavailable> {
+    pub(crate) async fn publish(
+        &mut self,
+        commit: &str,
+        records: &[FeedRecord],
+    ) -> Result<(), Unavailable> {
         for records in records.chunk_by(|one, next| one.feed == next.feed) {
             let Some(first) = records.first() else { continue };
-            let topic = self.feeds.topic(first.feed);
+            let topic = self.outputs.feeds.topic(first.feed);
             self.publish_to(&topic, commit, records).await?;
         }
         Ok(())

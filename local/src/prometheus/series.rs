@@ -142,6 +142,9 @@ const fn by_function(metric: Metric) -> bool {
         | Metric::RecordsIgnored
         | Metric::FeedRecordsSent
         | Metric::FeedRecordsSkipped
+        | Metric::AlertsOpened
+        | Metric::AlertsResolved
+        | Metric::AlertsRetracted
         | Metric::UniqueDevices => false,
     }
 }
@@ -171,6 +174,9 @@ const fn help(metric: Metric) -> &'static str {
         Metric::FeedRecordsSkipped => {
             "Records not sent because the topic of their feed is closed; they are sent later"
         }
+        Metric::AlertsOpened => "Alerts that began to fire",
+        Metric::AlertsResolved => "Alerts that were resolved",
+        Metric::AlertsRetracted => "Alerts that a changed history took back",
         Metric::UniqueDevices => "Devices whose first event was added to the history",
         Metric::AuthenticationFailures => "Requests without valid credentials",
     }

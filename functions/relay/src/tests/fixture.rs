@@ -23,7 +23,8 @@ const NOW: i64 = 1_800_000_000;
 pub(super) const CONTRACT: &str = r#"{
     "name": "mine", "subject": {"kind": "device", "id": {"path": "/id"}},
     "type": {"const": "seen"}, "observed_at": {"path": "/at", "format": "epoch"},
-    "payload": {"path": ""}
+    "payload": {"path": ""},
+    "measures": [{"name": "heat", "path": "/heat", "unit": "celsius"}], "status": {"path": "/status"}
 }"#;
 const SETTINGS: PipelineSettings = PipelineSettings { cache_bytes: 1 << 20, concurrency: 4 };
 
@@ -187,7 +188,8 @@ pub(super) fn second(at: i64) -> Timestamp {
     Timestamp::from_micros(NOW * 1_000_000).unwrap().plus_seconds(at)
 }
 
-/// A record of an event that was observed at this second, and received at `stamp`.
+/// A record of an event that was observed at this second, and received at `stamp`. The time alone decides the content:
+/// a heat of 0 to 39 and, of every third event, a status.
 pub(super) fn record(tenant: &str, device: &str, at: i64, stamp: Timestamp) -> Record {
     Record {
         source: Source::Kafka {
@@ -198,11 +200,19 @@ pub(super) fn record(tenant: &str, device: &str, at: i64, stamp: Timestamp) -> R
             element: None,
         },
         key: None,
-        value: Some(format!(r#"{{"id":"{device}","at":{}}}"#, NOW + at).into_bytes()),
+        value: Some(content(device, at).to_string().into_bytes()),
         headers: vec![("tenant".to_owned(), tenant.as_bytes().to_vec())],
         received_at: Some(stamp),
         ingested_at: stamp,
     }
+}
+
+fn content(device: &str, at: i64) -> Value {
+    let mut content = json!({ "id": device, "at": NOW + at, "heat": at.wrapping_mul(7_919) % 40 });
+    if at % 3 == 0 {
+        content["status"] = json!(if at % 2 == 0 { "fault" } else { "ok" });
+    }
+    content
 }
 
 pub(super) fn change(

@@ -2,14 +2,16 @@
 //! played clock. Lambda cuts batches, delivers records again and gives batches up; environments die between
 //! any two records and are replaced; topics and tables fail, or take what they do not acknowledge. In the end
 //! everything works, an operator asks for what Lambda gave up, letters are replayed, and time passes. Then
-//! consumers of each feed hold exactly the history.
+//! consumers of each feed hold exactly the history, and alerts equal its episodes.
 //!
 //! - `world`: the tables, the topics, the stream and the relay of a case; `target` is what the topics do
+//! - `alerts`: what alerts must be in the end
 //! - `consumers`: what consumers make of the records, and what they must hold
 //!
 //! `PROPTEST_CASES` sets the number of cases and `PROPTEST_RNG_SEED` their seed; a failing case prints its
 //! input, and its seed is kept and run first the next time.
 
+mod alerts;
 mod consumers;
 mod target;
 mod world;
@@ -40,6 +42,8 @@ enum Step {
     Sweep,
     /// An operator has a device sent again, or all of them.
     Resend(Option<usize>),
+    /// An operator applies other alert rules.
+    Rules,
     /// What the topics do with the next records.
     Topics(Vec<Taking>),
     /// What the next calls to tables and queues do.
@@ -65,6 +69,7 @@ fn a_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Wait(3_700)),
         3 => Just(Step::Sweep),
         1 => proptest::option::of(device()).prop_map(Step::Resend),
+        1 => Just(Step::Rules),
         3 => proptest::collection::vec(takings, 1..6).prop_map(Step::Topics),
         2 => proptest::collection::vec(faults, 1..6).prop_map(Step::Tables),
     ]
@@ -81,5 +86,6 @@ proptest! {
         }
         world.end().map_err(TestCaseError::fail)?;
         world.check().map_err(TestCaseError::fail)?;
+        world.check_alerts().map_err(TestCaseError::fail)?;
     }
 }

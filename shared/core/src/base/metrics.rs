@@ -61,13 +61,19 @@ pub enum Metric {
     FeedRecordsSent,
     /// Records not sent because the topic of their feed is closed. Their subjects are sent again later.
     FeedRecordsSkipped,
+    /// Alerts that began to fire, also again after they were resolved or retracted.
+    AlertsOpened,
+    /// Alerts that were resolved.
+    AlertsResolved,
+    /// Alerts that a changed history took back.
+    AlertsRetracted,
     /// Requests without valid credentials.
     AuthenticationFailures,
 }
 
 impl Metric {
     /// All counters, in the order of the written lines.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::MessagesProcessed,
         Self::EventsProcessed,
         Self::EventsDuplicate,
@@ -87,6 +93,9 @@ impl Metric {
         Self::ViewsRestarted,
         Self::FeedRecordsSent,
         Self::FeedRecordsSkipped,
+        Self::AlertsOpened,
+        Self::AlertsResolved,
+        Self::AlertsRetracted,
         Self::AuthenticationFailures,
     ];
 
@@ -112,6 +121,9 @@ impl Metric {
             Self::ViewsRestarted => "views_restarted_total",
             Self::FeedRecordsSent => "feed_records_sent_total",
             Self::FeedRecordsSkipped => "feed_records_skipped_total",
+            Self::AlertsOpened => "alerts_opened_total",
+            Self::AlertsResolved => "alerts_resolved_total",
+            Self::AlertsRetracted => "alerts_retracted_total",
             Self::AuthenticationFailures => "authentication_failures_total",
         }
     }

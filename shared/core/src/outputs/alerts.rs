@@ -6,6 +6,7 @@
 //!
 //! - [`looking`]: what a commit means for alerts, by the two images of its head
 //! - [`reconcile`]: which items change, so that they equal episodes
+//! - [`shown`]: the JSON of an alert
 //!
 //! All changes of one look are written in one transaction with the [`Reflected`] commit of the subject, and only if it
 //! is still the one that was read: two relays, one after the other, cannot mix their changes. An older commit that is delivered again is therefore not told from its images, but
@@ -24,6 +25,7 @@ use crate::view::rules::{Episode, Moment};
 
 pub mod looking;
 pub mod reconcile;
+pub mod shown;
 
 /// How long an alert is kept after it closed, in days.
 pub const KEPT_DAYS: i64 = 90;

@@ -3,7 +3,7 @@
 //!
 //! The source names the subject, and the id names the event for ever: its position, however often it is
 //! sent and by whichever commit. So source and id together tell that a record is sent again. Ids of
-//! corrections and views begin with a letter, which no position does. The bytes of a record follow from the
+//! corrections, views and alerts begin with a letter, which no position does. The bytes of a record follow from the
 //! commit and the entry alone.
 //!
 //! Left out: `traceparent`, which entries do not keep. Who sends a record may add its own.
@@ -29,6 +29,8 @@ use crate::outputs::position_text::position_text;
 pub const CORRECTION: &str = "drover.correction";
 /// The type of a record with a view.
 pub const VIEW: &str = "drover.view";
+/// The type of a record with an alert.
+pub const ALERT: &str = "drover.alert";
 /// The media type of every record.
 const JSON: &str = "application/json";
 /// What RFC 3986 leaves as it is.
@@ -39,7 +41,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub struct FeedRecord {
     /// The feed.
     pub feed: Feed,
-    /// `tenant/kind/id`.
+    /// `tenant/kind/id`, or the id of an alert.
     pub key: String,
     /// The attributes of the CloudEvent in the order of headers, without the prefix `ce_`.
     pub attributes: Vec<(&'static str, String)>,
@@ -124,6 +126,14 @@ impl Origin {
         let mut attributes = self.attributes(format!("v{}", self.commit), VIEW);
         attributes.push(("sequence", format!("{era:020}.{version:020}")));
         self.record(Feed::Views, attributes, data)
+    }
+
+    /// An alert as JSON; `None`: the subject was forgotten. Its key is its id.
+    pub fn alert(&self, id: &str, data: Option<Arc<str>>) -> FeedRecord {
+        let CommitId { era, version } = self.commit;
+        let mut attributes = self.attributes(format!("a{}/{id}", self.commit), ALERT);
+        attributes.push(("sequence", format!("{era:020}.{version:020}")));
+        FeedRecord { feed: Feed::Alerts, key: id.to_owned(), attributes, data }
     }
 
     fn event(&self, feed: Feed, entry: &Entry) -> FeedRecord {

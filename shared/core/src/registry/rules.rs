@@ -17,13 +17,15 @@ use serde_json::Value;
 use super::Registry;
 use super::stored::{broken, missing_version, read};
 use crate::base::error::{Rejection, Unavailable};
-use crate::base::id::{Kind, TenantId};
+use crate::base::id::{Kind, SubjectKey, TenantId};
 use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::canonical_json;
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::intake::fault;
 use crate::intake::rules::Rules;
+use crate::outputs::alerts::Alert;
+use crate::outputs::alerts::shown::RuleTexts;
 use crate::ports::Documents;
 use crate::view::rules::{RuleVersion, RuleVersions, Watch};
 
@@ -105,6 +107,8 @@ impl StoredRules {
 pub struct TenantRules {
     /// In the order of their numbers.
     versions: Vec<RuleVersion>,
+    /// Their documents.
+    documents: BTreeMap<u32, Arc<Rules>>,
     /// For each kind of subjects whose silence some rule watches.
     watching: BTreeMap<Kind, Arc<RuleVersions>>,
     /// For all other kinds.
@@ -112,7 +116,7 @@ pub struct TenantRules {
 }
 
 impl TenantRules {
-    fn new(versions: Vec<RuleVersion>) -> Self {
+    fn new(versions: Vec<RuleVersion>, documents: BTreeMap<u32, Arc<Rules>>) -> Self {
         let all = RuleVersions::new(versions.clone());
         let rules = versions.iter().flat_map(|version| version.rules.values());
         let watched = rules.filter_map(|rule| match &rule.watch {
@@ -122,7 +126,7 @@ impl TenantRules {
         let kinds: BTreeSet<&Kind> = watched.flatten().collect();
         let of = |kind: &Kind| (kind.clone(), Arc::new(all.of_kind(kind)));
         let watching = kinds.into_iter().map(of).collect();
-        Self { versions, watching, others: Arc::new(all.without_absences()) }
+        Self { versions, documents, watching, others: Arc::new(all.without_absences()) }
     }
 
     /// The rules for subjects of a kind.
@@ -130,9 +134,9 @@ impl TenantRules {
         Arc::clone(self.watching.get(kind).unwrap_or(&self.others))
     }
 
-    /// The newest version, which may not be in force yet.
-    pub fn newest(&self) -> Option<&RuleVersion> {
-        self.versions.last()
+    /// The document of a version.
+    pub fn document(&self, version: u32) -> Option<&Rules> {
+        self.documents.get(&version).map(AsRef::as_ref)
     }
 }
 
@@ -145,26 +149,55 @@ impl Registry {
         &self,
         tenant: &TenantId,
         now: Timestamp,
-        documents: &impl Documents,
+        store: &impl Documents,
     ) -> Result<Option<Arc<TenantRules>>, Unavailable> {
         if let Some(held) = self.rules.get(tenant.as_str(), now) {
             return Ok(held);
         }
-        let Some(current) = self.stored_rules(tenant, None, documents).await? else {
+        let Some(current) = self.stored_rules(tenant, None, store).await? else {
             return Ok(self.rules.put(tenant.as_str(), None, now));
         };
         let known = self.rules.get_stale(tenant.as_str());
-        let known = known.as_deref().map_or(&[][..], |known| &*known.versions);
-        let known = known.iter().filter(|version| version.number <= current.version);
-        let mut versions: Vec<RuleVersion> = known.cloned().collect();
+        let known = known.filter(|known| known.versions.len() <= current.version as usize);
+        let (mut versions, mut documents) = match &known {
+            Some(known) => (known.versions.clone(), known.documents.clone()),
+            None => (Vec::new(), BTreeMap::new()),
+        };
         let next = versions.last().map_or(1, |last| last.number.saturating_add(1));
         for number in next..=current.version {
             let name = DocumentName::RulesVersion(tenant.clone(), number);
-            let stored = self.stored_rules(tenant, Some(number), documents).await?;
+            let stored = self.stored_rules(tenant, Some(number), store).await?;
             let stored = stored.ok_or_else(|| missing_version(&name))?;
-            versions.push(stored.compiled().map_err(|fault| broken(&name, &fault))?);
+            let invalid = |fault: String| broken(&name, &fault);
+            versions.push(stored.compiled().map_err(invalid)?);
+            documents.insert(number, Arc::new(stored.checked().map_err(invalid)?));
         }
-        Ok(self.rules.put(tenant.as_str(), Some(TenantRules::new(versions)), now))
+        let rules = TenantRules::new(versions, documents);
+        Ok(self.rules.put(tenant.as_str(), Some(rules), now))
+    }
+
+    /// An alert as JSON, with the texts of the rule that opened it.
+    ///
+    /// # Errors
+    /// The store does not answer, or a stored document is invalid.
+    pub async fn shown_alert(
+        &self,
+        subject: &SubjectKey,
+        alert: &Alert,
+        now: Timestamp,
+        documents: &impl Documents,
+    ) -> Result<Value, Unavailable> {
+        let rules = self.rules_of(subject.tenant(), now, documents).await?;
+        let rules = rules.as_deref().and_then(|rules| rules.document(alert.episode.version));
+        let rule = rules.and_then(|rules| rules.rule(&alert.episode.rule));
+        let contract = match rule {
+            Some((rule, _)) => self.contract(&rule.contract, now, documents).await?,
+            None => None,
+        };
+        let measure = rule.and_then(|(rule, _)| rule.measure.as_deref());
+        let spec = contract.map(|contract| contract.view_spec());
+        let unit = spec.as_ref().and_then(|spec| spec.unit_of(measure?));
+        Ok(alert.to_json(subject, RuleTexts { rules, contract_unit: unit }))
     }
 
     /// The current version of a tenant's alert rules, or the version with a number. Bypasses the cache.

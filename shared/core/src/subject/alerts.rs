@@ -18,7 +18,7 @@ use crate::ledger::range_read::{HistoryRange, Order};
 use crate::ledger::read::Question;
 use crate::outputs::alerts::looking::{Look, RuleFold, cause_at, entries_of, first, look};
 use crate::outputs::alerts::reconcile::Told;
-use crate::outputs::alerts::{AlertWrite, Reflected, SubjectAlerts};
+use crate::outputs::alerts::{Alert, AlertWrite, Reflected, SubjectAlerts};
 use crate::outputs::changes::{Changes, CommitId};
 use crate::ports::{ALERTS_WRITTEN, Alerts, Ports, SubjectLocation};
 use crate::registry::Registry;
@@ -26,30 +26,36 @@ use crate::subject::reader;
 use crate::view::Specs;
 use crate::view::rules::RuleStates;
 
-/// Brings the alerts of a subject to what its history says after a commit, by the images of its head. Returns the
-/// changes that were written.
+/// The alerts of a subject after a commit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Followed {
+    /// Those that the commit may concern, as they are now. They are the same if the commit comes again.
+    pub alerts: Vec<Alert>,
+    /// What changed.
+    pub writes: Vec<AlertWrite>,
+}
+
+/// Brings the alerts of a subject to what its history says after a commit, by the images of its head.
 ///
 /// # Errors
 /// A table does not answer, another writer was faster, or this time is over. Then the commit has to come again.
 pub async fn follow<P: Ports + Alerts>(
-    ports: &P,
-    registry: &Registry,
-    location: &SubjectLocation,
+    (ports, registry, location): (&P, &Registry, &SubjectLocation),
     (old, new, changes): (Option<&Head>, &Head, &Changes),
     deadline: Timestamp,
     units: &mut Units,
-) -> Result<Vec<AlertWrite>, Unavailable> {
+) -> Result<Followed, Unavailable> {
     let subject = &location.key;
     let now = ports.now();
     if registry.rules_of(subject.tenant(), now, ports).await?.is_none() {
-        return Ok(Vec::new());
+        return Ok(Followed::default());
     }
     let versions = Specs::default().missing(entries_of(old, new));
     let specs = registry.folded_by(subject, &versions, now, ports).await?;
     let mut following =
         Following { ports, registry, location, commit: changes.commit, deadline, units };
     match look(old, new, changes, &specs) {
-        Look::Nothing => Ok(Vec::new()),
+        Look::Nothing => Ok(Followed::default()),
         Look::Forget => following.forget().await,
         Look::Read(from) => following.by_history(from).await,
         Look::Told(told) => {
@@ -80,8 +86,8 @@ impl<P: Ports + Alerts> Following<'_, P> {
     }
 
     /// Folds the history from a position on, as it is now; `None`: everything that is kept.
-    async fn by_history(&mut self, from: Option<Position>) -> Result<Vec<AlertWrite>, Unavailable> {
-        let Some(told) = self.told(from).await? else { return Ok(Vec::new()) };
+    async fn by_history(&mut self, from: Option<Position>) -> Result<Followed, Unavailable> {
+        let Some(told) = self.told(from).await? else { return Ok(Followed::default()) };
         let stored = self.alerts(told.closed_from()).await?;
         self.reconcile(&told, stored).await
     }
@@ -170,11 +176,14 @@ impl<P: Ports + Alerts> Following<'_, P> {
         &mut self,
         told: &Told,
         stored: SubjectAlerts,
-    ) -> Result<Vec<AlertWrite>, Unavailable> {
-        let SubjectAlerts { reflected, alerts } = stored;
-        let writes = told.reconcile(&self.location.key, alerts, self.ports.now());
+    ) -> Result<Followed, Unavailable> {
+        let SubjectAlerts { reflected, mut alerts } = stored;
+        let writes = told.reconcile(&self.location.key, alerts.clone(), self.ports.now());
         self.write(reflected, told.seen_by, &writes).await?;
-        Ok(writes)
+        let new: Vec<Alert> = writes.iter().filter_map(|write| write.new.clone()).collect();
+        alerts.retain(|alert| new.iter().all(|new| new.id != alert.id));
+        alerts.extend(new);
+        Ok(Followed { alerts, writes })
     }
 
     async fn write(
@@ -201,11 +210,11 @@ impl<P: Ports + Alerts> Following<'_, P> {
     }
 
     /// Deletes all alerts of the subject.
-    async fn forget(&mut self) -> Result<Vec<AlertWrite>, Unavailable> {
+    async fn forget(&mut self) -> Result<Followed, Unavailable> {
         let SubjectAlerts { reflected, alerts } = self.alerts(Timestamp::MIN).await?;
         let writes = alerts.into_iter().map(|old| AlertWrite { old: Some(old), new: None });
         let writes: Vec<AlertWrite> = writes.collect();
         self.write(reflected, self.commit, &writes).await?;
-        Ok(writes)
+        Ok(Followed { alerts: Vec::new(), writes })
     }
 }

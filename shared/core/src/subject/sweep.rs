@@ -25,6 +25,7 @@ use crate::ledger::codec::decode_head;
 use crate::ledger::dialogue::CommitParams;
 use crate::ledger::read::broken;
 use crate::ledger::touch::Touch;
+use crate::outputs::TenantOutputs;
 use crate::outputs::timers::looking::{self, Look};
 use crate::outputs::timers::sweeping::SweepState;
 use crate::outputs::timers::{Minute, Partition, SHARDS, Timer, TimerKind};
@@ -234,7 +235,9 @@ impl<P: Ports + Timers> Sweep<'_, P> {
         let params =
             CommitParams::new(location.key.clone(), tenant.policy(), self.limits.item_limits);
         let (ports, registry) = (self.ports, self.registry);
-        let (units, outcome) = match looking::look(kind, &head, &tenant.feeds, ports.now()) {
+        let rules = registry.rules_of(location.key.tenant(), ports.now(), ports).await?;
+        let outputs = TenantOutputs { feeds: &tenant.feeds, has_rules: rules.is_some() };
+        let (units, outcome) = match looking::look(kind, &head, outputs, ports.now()) {
             Look::Finish => (Units::default(), TimerOutcome::Finished),
             Look::Move(minute) => return Ok(Next::Move(minute, TimerOutcome::Moved)),
             Look::Carry => {

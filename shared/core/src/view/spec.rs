@@ -73,6 +73,12 @@ impl ViewSpec {
         named.filter_map(|spec| Some((spec.find(payload)?, spec.unit.as_ref()))).next()
     }
 
+    /// The unit of a measure.
+    pub fn unit_of(&self, measure: &str) -> Option<&str> {
+        let spec = self.measures.iter().find(|spec| *spec.name == *measure);
+        spec.and_then(|spec| spec.unit.as_deref())
+    }
+
     /// Latitude and longitude of an entry, in degrees.
     pub fn place(&self, entry: &Entry) -> Option<(f64, f64)> {
         let spec = self.location.as_ref().filter(|spec| spec.reads(&entry.event_type))?;

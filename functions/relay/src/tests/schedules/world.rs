@@ -11,6 +11,7 @@ use drover_core::ledger::StoredHead;
 use drover_core::memory::{Fault, Faulty, Memory, SMALL};
 use drover_core::pipeline::settings::PipelineSettings;
 use drover_core::pipeline::{Disposition, Pipeline};
+use drover_core::registry::StoredRules;
 use futures_util::FutureExt as _;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::value::RawValue;
@@ -31,7 +32,7 @@ impl Meter for NotMeasured {
 }
 
 pub(super) struct World {
-    memory: Memory,
+    pub(super) memory: Memory,
     faulty: Faulty<Memory>,
     faults: Arc<Mutex<VecDeque<Fault>>>,
     pipeline: Pipeline,
@@ -46,6 +47,8 @@ pub(super) struct World {
     now: i64,
     /// The seconds of the events of each device.
     pub(super) committed: [BTreeSet<i64>; DEVICES.len()],
+    /// The number of the version of the first tenant's alert rules.
+    rules: u32,
 }
 
 fn relay(ports: Faulty<Memory>, topics: Topics) -> Relay<Faulty<Memory>, Topics> {
@@ -53,10 +56,39 @@ fn relay(ports: Faulty<Memory>, topics: Topics) -> Relay<Faulty<Memory>, Topics>
     Relay::new(ports, topics, settings, Arc::new(NotMeasured))
 }
 
+/// Rules of every form; the second of two versions has other ones of the same names, and others not at all.
+fn rules(version: u32) -> Value {
+    let when = |id: &str, when: Value| json!({ "id": id, "contract": "mine", "measure": "heat", "when": when });
+    let mut hot = when("hot", json!({ "above": 30 }));
+    hot["clear"] = json!({ "below": 15, "for": { "events": 2 } });
+    hot["severity"] =
+        json!([{ "severity": "warning" }, { "severity": "critical", "when": { "above": 36 } }]);
+    let mut often = when("often", json!({ "at_least": 12 }));
+    often["for"] = json!({ "events": 3 });
+    let mut long = when("long", json!({ "below": 25 }));
+    long["for"] = json!({ "seconds": 40 });
+    let mut quiet = when("quiet", json!({ "above": 34 }));
+    quiet["clear"] = json!({ "after_seconds": 60 });
+    let fault = json!({ "id": "fault", "contract": "mine", "measure": "status", "when": { "is": "fault" } });
+    let moved = json!({ "id": "moved", "contract": "mine", "measure": "status", "when": { "changes": true } });
+    let both = json!({ "id": "both", "contract": "mine", "when": { "all": [
+        { "measure": "heat", "above": 20 }, { "measure": "status", "is": "fault" } ] } });
+    let silent = |seconds: u32| json!({ "id": "silent", "contract": "mine", "absent": { "seconds": seconds } });
+    let rules = if version % 2 == 1 {
+        json!([hot, often, long, quiet, fault, moved, both, silent(90)])
+    } else {
+        let mut hotter = when("hot", json!({ "above": 36 }));
+        hotter["severity"] = json!("error");
+        json!([hotter, often, quiet, both, silent(200)])
+    };
+    json!({ "tenant": "demo", "rules": rules })
+}
+
 impl World {
     pub(super) fn new() -> Self {
         let memory = Memory::new(second(1_000));
-        let demo = r#"{"id":"demo","feeds":["ordered","settled","views"],"lateness_seconds":100}"#;
+        let demo = r#"{"id":"demo","feeds":["ordered","settled","views","alerts"],
+            "lateness_seconds":100}"#;
         let acme = r#"{"id":"acme","feeds":["ordered","settled"],"feed_prefix":"acme",
             "lateness_seconds":0,"idle_seconds":600}"#;
         memory.put_document("T#demo", demo);
@@ -69,7 +101,7 @@ impl World {
         let next = Arc::clone(&faults);
         faulty.fail(move |_| next.lock().unwrap().pop_front().unwrap_or(Fault::None));
         let settings = PipelineSettings { cache_bytes: 1 << 20, concurrency: 4 };
-        Self {
+        let mut world = Self {
             pipeline: Pipeline { item_limits: SMALL, ..settings.pipeline() },
             relay: relay(faulty.clone(), topics.clone()),
             heads: BTreeMap::new(),
@@ -78,11 +110,32 @@ impl World {
             gave_up: false,
             now: 1_000,
             committed: Default::default(),
+            rules: 0,
             memory,
             faulty,
             faults,
             topics,
-        }
+        };
+        world.apply_rules();
+        world
+    }
+
+    /// Applies the next version of the first tenant's alert rules.
+    fn apply_rules(&mut self) {
+        self.rules += 1;
+        let applied_at = second(self.now);
+        let stored = StoredRules {
+            version: self.rules,
+            applied_at,
+            applied_by: "a test".to_owned(),
+            // The first version reads all events.
+            starts_at: if self.rules == 1 { second(0) } else { applied_at.plus_seconds(90) },
+            kinds: BTreeMap::from([("mine".to_owned(), vec!["device".to_owned()])]),
+            rules: rules(self.rules),
+        };
+        let json = stored.to_json().expect("JSON");
+        self.memory.put_document(&format!("A#demo@{}", self.rules), &json);
+        self.memory.put_document("A#demo", &json);
     }
 
     pub(super) fn play(&mut self, step: Step) {
@@ -99,6 +152,7 @@ impl World {
             Step::Wait(seconds) => self.wait(i64::from(seconds)),
             Step::Sweep => drop(self.command(&json!({ "action": "sweep" }))),
             Step::Resend(device) => self.resend(device),
+            Step::Rules => self.apply_rules(),
             Step::Topics(taking) => *self.topics.next.lock().unwrap() = taking.into(),
             Step::Tables(faults) => *self.faults.lock().unwrap() = faults.into(),
         }

@@ -7,17 +7,17 @@ use super::{Minute, Timer, TimerKind};
 use crate::base::id::SubjectKey;
 use crate::base::limits::CARRY_AFTER_SECONDS;
 use crate::base::time::Timestamp;
-use crate::intake::tenant::{Feed, Feeds};
+use crate::outputs::TenantOutputs;
 use crate::outputs::changes::{Changes, Extent, Staleness};
 
-/// How long views may be stale where a feed waits for them, in seconds.
+/// How long views may be stale where a feed or alerts wait for them, in seconds.
 const CARRY_SOON_SECONDS: i64 = 60;
 
-/// The timers that a commit needs, by its changes and the feeds of its tenant:
+/// The timers that a commit needs, by its changes and what is told of its tenant:
 ///
 /// - `release`, due after `idle_seconds`, if a feed waits for settled events, and the subject has unsettled
 ///   events and had none before.
-/// - `carry`, if the views became stale: as soon as possible if a feed waits for views, else after
+/// - `carry`, if the views became stale: as soon as possible if a feed or alerts wait for views, else after
 ///   [`CARRY_AFTER_SECONDS`].
 ///
 /// If commits may be missing between the two images ([`Extent::Whole`]), only the state after the commit
@@ -25,7 +25,7 @@ const CARRY_SOON_SECONDS: i64 = 60;
 pub fn armed_by(
     subject: &SubjectKey,
     changes: &Changes,
-    feeds: &Feeds,
+    outputs: TenantOutputs<'_>,
     now: Timestamp,
 ) -> Vec<Timer> {
     let (begins_unsettled, begins_stale) = match changes.extent {
@@ -35,9 +35,9 @@ pub fn armed_by(
             matches!(changes.staleness, Staleness::Begun(_)),
         ),
     };
-    let release = begins_unsettled && waits_for_settled(feeds);
-    let release = release.then(|| (TimerKind::Release, i64::from(feeds.idle_seconds)));
-    let carry = begins_stale.then(|| (TimerKind::Carry, stale_seconds(feeds)));
+    let release = begins_unsettled && outputs.wait_for_settled();
+    let release = release.then(|| (TimerKind::Release, i64::from(outputs.feeds.idle_seconds)));
+    let carry = begins_stale.then(|| (TimerKind::Carry, stale_seconds(outputs)));
     let timer = |(kind, seconds)| Timer::new(kind, subject.clone(), now.plus_seconds(seconds), now);
     release.into_iter().chain(carry).map(timer).collect()
 }
@@ -48,14 +48,9 @@ pub fn stays(armed: Minute, wanted: Minute, now: Timestamp) -> bool {
     Minute::earliest(now) <= armed && armed <= wanted
 }
 
-/// Whether a feed waits until events are settled.
-pub(super) fn waits_for_settled(feeds: &Feeds) -> bool {
-    feeds.has(Feed::Settled)
-}
-
 /// How long views may be stale, in seconds.
-pub(super) fn stale_seconds(feeds: &Feeds) -> i64 {
-    if feeds.has(Feed::Views) { CARRY_SOON_SECONDS } else { CARRY_AFTER_SECONDS }
+pub(super) fn stale_seconds(outputs: TenantOutputs<'_>) -> i64 {
+    if outputs.wait_for_views() { CARRY_SOON_SECONDS } else { CARRY_AFTER_SECONDS }
 }
 
 #[cfg(test)]

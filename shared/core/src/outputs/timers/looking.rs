@@ -1,11 +1,11 @@
 //! What the sweep does when a timer is due, by the head that it read.
 
-use super::arming::{stale_seconds, waits_for_settled};
+use super::arming::stale_seconds;
 use super::{Minute, TimerKind};
 use crate::base::time::Timestamp;
-use crate::intake::tenant::Feeds;
 use crate::ledger::Head;
 use crate::ledger::touch::Touch;
+use crate::outputs::TenantOutputs;
 
 /// The longest wait after a failure, in minutes.
 pub const LONGEST_WAIT_MINUTES: i64 = 32;
@@ -25,14 +25,14 @@ pub enum Look {
 
 /// Decides by the head. The clock of the sweep decides only whether the time has come: what a touch or a
 /// carry writes is in event time.
-pub fn look(kind: TimerKind, head: &Head, feeds: &Feeds, now: Timestamp) -> Look {
+pub fn look(kind: TimerKind, head: &Head, outputs: TenantOutputs<'_>, now: Timestamp) -> Look {
     if head.version == 0 || head.is_forgotten() {
         return Look::Finish;
     }
     match kind {
         TimerKind::Resend => Look::Touch(Touch::Resend),
-        TimerKind::Release => when(silent_from(head, feeds), Look::Touch(Touch::Release), now),
-        TimerKind::Carry => when(stale_too_long_from(head, feeds), Look::Carry, now),
+        TimerKind::Release => when(silent_from(head, outputs), Look::Touch(Touch::Release), now),
+        TimerKind::Carry => when(stale_too_long_from(head, outputs), Look::Carry, now),
     }
 }
 
@@ -55,18 +55,18 @@ fn when(due: Option<Timestamp>, act: Look, now: Timestamp) -> Look {
 /// When the subject counts as silent, if nothing more comes: `idle_seconds` after the newest event that the
 /// head knows was observed and received. An event that went into a page does not count, because it is not
 /// the newest. `None`: every event is settled, or no feed waits for that.
-fn silent_from(head: &Head, feeds: &Feeds) -> Option<Timestamp> {
-    if head.released >= head.watermark || !waits_for_settled(feeds) {
+fn silent_from(head: &Head, outputs: TenantOutputs<'_>) -> Option<Timestamp> {
+    if head.released >= head.watermark || !outputs.wait_for_settled() {
         return None;
     }
     let received = head.tail.iter().map(|entry| entry.ingested_at).max();
     let newest = received.max(head.watermark)?;
-    Some(newest.plus_seconds(i64::from(feeds.idle_seconds)))
+    Some(newest.plus_seconds(i64::from(outputs.feeds.idle_seconds)))
 }
 
 /// When the views have been stale for too long. `None`: they are up to date.
-fn stale_too_long_from(head: &Head, feeds: &Feeds) -> Option<Timestamp> {
-    Some(head.stale.as_ref()?.since.plus_seconds(stale_seconds(feeds)))
+fn stale_too_long_from(head: &Head, outputs: TenantOutputs<'_>) -> Option<Timestamp> {
+    Some(head.stale.as_ref()?.since.plus_seconds(stale_seconds(outputs)))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::id::{EventId, Position, SubjectId, TenantId};
 use crate::base::scope::TenantScope;
+use crate::intake::tenant::{Feed, Feeds};
 use crate::ledger::touch::Touch;
 use crate::ledger::{Head, Stale};
 
@@ -38,7 +39,7 @@ fn unsettled(version: u64) -> Head {
 
 /// Kinds and minutes.
 fn armed(old: Option<&Head>, new: &Head, feeds: &Feeds) -> Vec<(TimerKind, i64)> {
-    let timers = armed_by(&subject(), &Changes::between(old, new), feeds, second(NOW));
+    let timers = armed_by(&subject(), &Changes::between(old, new), feeds.into(), second(NOW));
     assert!(timers.iter().all(|timer| timer.key.subject == subject() && timer.failures == 0));
     timers.iter().map(|timer| (timer.key.kind, timer.minute.0)).collect()
 }

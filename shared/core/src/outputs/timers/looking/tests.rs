@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::base::id::{EventId, Position};
 use crate::event::{Entry, IdOrigin, Placing};
-use crate::intake::tenant::Feed;
+use crate::intake::tenant::{Feed, Feeds};
 use crate::ledger::Stale;
 
 fn second(at: i64) -> Timestamp {
@@ -52,7 +52,7 @@ fn feeds(enabled: &[Feed]) -> Feeds {
 }
 
 fn at(kind: TimerKind, head: &Head, enabled: &[Feed], now: i64) -> Look {
-    look(kind, head, &feeds(enabled), second(now))
+    look(kind, head, (&feeds(enabled)).into(), second(now))
 }
 
 const RELEASE: Look = Look::Touch(Touch::Release);

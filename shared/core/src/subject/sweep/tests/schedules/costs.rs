@@ -42,7 +42,7 @@ proptest! {
             played.event(&key, now);
             let new = played.head(&key);
             let changes = Changes::between(old.as_ref(), &new);
-            for timer in armed_by(&key, &changes, &feeds, second(now)) {
+            for timer in armed_by(&key, &changes, (&feeds).into(), second(now)) {
                 prop_assert_eq!(timer.key.kind, TimerKind::Release);
                 armed += 1;
                 played.armer.arm(&played.ports, &timer, second(now)).now_or_never();

@@ -165,7 +165,7 @@ impl Harness {
         let timers = match record {
             Record::Commit(subject, heads) => {
                 let changes = Changes::between(heads.0.as_ref(), &heads.1);
-                armed_by(&key(subject), &changes, &feeds(subject), now)
+                armed_by(&key(subject), &changes, (&feeds(subject)).into(), now)
             }
             Record::Resend(subject) => vec![Timer::new(TimerKind::Resend, key(subject), now, now)],
         };
