@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use drover_core::base::cost::{Metered, Units};
 use drover_core::base::error::{Reason, Unavailable};
-use drover_core::base::id::{Kind, SubjectId};
+use drover_core::base::id::{Kind, SubjectId, SubjectKey};
 use drover_core::base::metrics::{Meter, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::event::Entry;
@@ -20,6 +20,7 @@ use drover_core::ledger::range_read::{HistoryRange, Portion};
 use drover_core::ledger::read::{Question, Snapshot};
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
+use drover_core::outputs::alerts::{Alert, AlertList, AlertPage};
 use drover_core::ports::{Clock, Listing, Store, SubjectLocation, Together};
 use drover_core::registry::{Registry, StoredContract};
 use drover_core::subject::listing::{self, Listed, Mark};
@@ -27,6 +28,7 @@ use drover_core::subject::reader;
 use drover_core::view::{Specs, View};
 use drover_http::{Credentials, Problem};
 use drover_intake::{Caller, Gate, counted};
+use serde_json::Value;
 
 use crate::{FUNCTION, QueryPorts, limits};
 
@@ -174,6 +176,36 @@ impl<W: QueryPorts> Visit<'_, W> {
         let shards = kinds.iter().flat_map(|kind| Shard::all(scope, kind, table.as_ref()));
         let (listed, more, _) = listing::list(self, shards.collect(), after, limit).await?;
         Ok((listed, more))
+    }
+
+    /// A page of the tenant's alerts.
+    pub(crate) async fn alerts(&self, page: &AlertPage) -> Result<AlertList, Unavailable> {
+        self.in_time()?;
+        let list = self.access.ports.list_alerts(&self.caller.scope, page).await?;
+        Ok(self.counted(list).answer)
+    }
+
+    /// A page of a subject's alerts.
+    pub(crate) async fn alerts_of(
+        &self,
+        subject: &SubjectId,
+        page: &AlertPage,
+    ) -> Result<AlertList, Unavailable> {
+        self.in_time()?;
+        let key = self.caller.scope.subject(subject.clone());
+        let read = self.access.ports.alerts(&key, Timestamp::MIN).await?;
+        let alerts = self.counted(read).answer.alerts.into_iter();
+        Ok(page.of(alerts.map(|alert| (key.clone(), alert)).collect()))
+    }
+
+    /// An alert as JSON, with the texts of its rule.
+    pub(crate) async fn shown_alert(
+        &self,
+        subject: &SubjectKey,
+        alert: &Alert,
+    ) -> Result<Value, Unavailable> {
+        let Access { registry, ports, .. } = self.access;
+        registry.shown_alert(subject, alert, ports.now(), ports).await
     }
 
     fn location(&self, subject: &SubjectId) -> SubjectLocation {

@@ -37,6 +37,8 @@ const SHORTLY: &str = "public, max-age=60";
         crate::contracts::list,
         crate::contracts::current,
         crate::contracts::version,
+        crate::alerts::list,
+        crate::alerts::one,
         crate::dashboard::overview,
         crate::dashboard::devices,
         crate::dashboard::metrics,

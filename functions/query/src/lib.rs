@@ -6,6 +6,7 @@
 //!   read, and shape the response
 //! - [`check`]: what a contract makes of records, without storing them
 //! - `contracts`: contracts and their versions
+//! - `alerts`: alerts
 //! - `event_body`: an event in a response
 //! - `newest`: merges the newest events of many subjects
 //! - `collected`, `series`: points and statistics of a measure
@@ -15,17 +16,17 @@
 //! - `documents`: the OpenAPI document
 //! - [`config`]: read once at startup
 //!
-//! Left out: alert routes, which come with alert rules, and `/metrics`, which only the local host
-//! serves.
+//! Left out: `/metrics`, which only the local host serves.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use drover_core::ports::{Clock, Documents, Listing, Store};
+use drover_core::ports::{Alerts, Clock, Documents, Listing, Store};
 use drover_http::layers::json_only;
 
 mod access;
+mod alerts;
 mod answer;
 pub mod check;
 pub mod cloudwatch;
@@ -53,9 +54,9 @@ use health::{Health, Probes, Process};
 pub const FUNCTION: &str = "query";
 
 /// The ports that reading needs.
-pub trait QueryPorts: Store + Listing + Documents + Clock {}
+pub trait QueryPorts: Store + Listing + Documents + Clock + Alerts {}
 
-impl<W: Store + Listing + Documents + Clock> QueryPorts for W {}
+impl<W: Store + Listing + Documents + Clock + Alerts> QueryPorts for W {}
 
 /// The state of one execution environment.
 pub struct Query<W, P, C> {
@@ -85,6 +86,7 @@ where
         .merge(measures::routes(Arc::clone(&access)))
         .merge(check::routes(Arc::clone(&access)))
         .merge(contracts::routes(Arc::clone(&access)))
+        .merge(alerts::routes(Arc::clone(&access)))
         .merge(dashboard::routes(access, counts))
         .merge(health::routes(health))
         .merge(documents::json())

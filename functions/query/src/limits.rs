@@ -52,3 +52,9 @@ pub const PROBE_SECONDS: u64 = 2;
 pub const COUNTS_SECONDS: i64 = 30;
 /// Maximum number of results of checked records in one response.
 pub const CHECKED: usize = 5_000;
+/// Maximum number of alerts in one response.
+pub const ALERTS: usize = 200;
+/// Default number of alerts in one response.
+pub const ALERTS_BY_DEFAULT: usize = 50;
+/// Maximum number of reads of the alerts' indexes for one response.
+pub const ALERT_READS: usize = 10;

@@ -327,6 +327,6 @@ async fn line<W: QueryPorts>(
         event_count: view.event_count,
         last_observed_at: view.last_observed_at,
         status: view.status.value().map(str::to_owned),
-        open_alerts: 0,
+        open_alerts: view.rules.firing(),
     }))
 }

@@ -1,4 +1,4 @@
-//! Keeps the alerts of a subject, and sends them to the feed `alerts`: after an alert is stored, and again if the same
+//! Keeps the alerts of a subject, has the sweep look at it when silence may change them, and sends them to the feed `alerts`: after an alert is stored, and again if the same
 //! commit comes again.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use drover_core::ledger::Head;
 use drover_core::outputs::alerts::{Alert, AlertState, AlertWrite};
 use drover_core::outputs::changes::Changes;
 use drover_core::outputs::record::{FeedRecord, Origin};
+use drover_core::outputs::timers::arming::absence;
 use drover_core::ports::FeedTarget;
 use drover_core::subject::alerts::{Followed, follow};
 
@@ -29,11 +30,16 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
         let of = (&relay.ports, &relay.registry, self.location);
         let followed = follow(of, images, self.deadline, &mut units).await;
         self.counts.add_units(units);
-        let Followed { alerts, writes } = followed?;
+        let Followed { alerts, writes, next_look } = followed?;
         writes.iter().filter_map(transition).for_each(|metric| self.counts.add(metric));
         if self.outputs.feeds.has(Feed::Alerts) {
             let records = self.alert_records(changes, &alerts, &writes).await?;
             self.publish(&changes.commit.to_string(), &records).await?;
+        }
+        if let Some(due) = next_look {
+            let now = relay.ports.now();
+            let timer = absence(&self.location.key, due, now);
+            self.counts.add_units(relay.armer.arm(&relay.ports, &timer, now).await?);
         }
         Ok(())
     }

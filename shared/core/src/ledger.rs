@@ -66,6 +66,9 @@ pub struct Head {
     pub generation: u64,
     /// Why the last commit wrote a head though no event came; `None`: events came, or it was a carry.
     pub touched: Option<Touch>,
+    /// Until when the subject is known to be silent, while that is later than its last event. Alerts that time
+    /// alone opens or closes depend on it.
+    pub looked_until: Option<Timestamp>,
     /// The largest accepted `observed_at`.
     pub watermark: Option<Timestamp>,
     /// Everything observed at or before it is settled: the largest watermark less lateness that any

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! head   format:u8=5 flags:u8 frozen:u16le version epoch count kept-days
-//!        [era generation touched] [watermark:time watermark-released:span]
+//!        [era generation touched:u8 | 128 with looked-until [looked-until:time]] [watermark:time watermark-released:span]
 //!        [sealed:position page-expires-at:span] [frame] [stale] [note] [carried]
 //!        [forgotten:position]
 //!        columns texts
@@ -52,9 +52,9 @@ use columns::{Columns, write_entries};
 pub(crate) use encoded_entries::EncodedEntries;
 pub(crate) use parts::position_size;
 use parts::{
-    FrameSpans, less, more, read_era, read_expiry, read_frame, read_identity, read_note,
+    Era, FrameSpans, less, more, read_era, read_expiry, read_frame, read_identity, read_note,
     read_position, read_span, read_stale, read_time, read_view, write_expiry, write_frame,
-    write_frame_at, write_identity, write_position, write_span, write_view,
+    write_frame_at, write_identity, write_position, write_span, write_touch, write_view,
 };
 use texts::{Effort, pack, unpack};
 pub use wire::{Malformed, Unwritable};
@@ -109,7 +109,8 @@ pub fn is_of_newer_format(head: &[u8]) -> bool {
 /// [`Unwritable`]: its base cannot be encoded.
 pub fn encode_head(head: &Head) -> Result<Vec<u8>, Unwritable> {
     let mut out = Writer::with_room(ITEM_ROOM);
-    let has_era = head.era != 0 || head.generation != 0 || head.touched.is_some();
+    let is_marked = head.touched.is_some() || head.looked_until.is_some();
+    let has_era = head.era != 0 || head.generation != 0 || is_marked;
     out.byte(HEAD_FORMAT);
     out.byte(
         present(head.watermark.is_some(), flag::WATERMARK)
@@ -129,7 +130,7 @@ pub fn encode_head(head: &Head) -> Result<Vec<u8>, Unwritable> {
     if has_era {
         out.number(head.era);
         out.number(head.generation);
-        out.byte(head.touched.map_or(0, |touch| touch.byte().get()));
+        write_touch(&mut out, head.touched, head.looked_until);
     }
     if let Some(watermark) = head.watermark {
         out.signed(watermark.micros());
@@ -187,8 +188,8 @@ pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
     let frozen = usize::from(u16::from_le_bytes(input.array()?));
     let (version, epoch) = (input.number()?, input.number()?);
     let (count, kept_days) = (input.number()?, input.signed()?);
-    let (era, generation, touched) =
-        if has(flag::ERA) { read_era(&mut input)? } else { (0, 0, None) };
+    let Era { era, generation, touched, looked_until } =
+        if has(flag::ERA) { read_era(&mut input)? } else { Era::default() };
     let watermark = optional(has(flag::WATERMARK), || read_time(&mut input))?;
     let released = match watermark {
         Some(watermark) => {
@@ -223,6 +224,7 @@ pub fn decode_head(bytes: &[u8]) -> Result<Head, Malformed> {
         era,
         generation,
         touched,
+        looked_until,
         watermark,
         released,
         sealed,

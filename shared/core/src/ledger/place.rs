@@ -258,16 +258,23 @@ impl NextHead {
     pub(crate) fn release(&mut self) {
         let lateness = match self.head.touched {
             Some(Touch::Release) => 0,
-            Some(Touch::Resend | Touch::Restored) | None => self.policy.lateness_seconds,
+            Some(Touch::Resend | Touch::Restored | Touch::Look(_)) | None => {
+                self.policy.lateness_seconds
+            }
         };
         let released = self.head.watermark.map(|watermark| watermark.plus_seconds(-lateness));
         self.head.released = self.head.released.max(released);
+        let watermark = self.head.watermark;
+        self.head.looked_until = self.head.looked_until.filter(|until| Some(*until) > watermark);
     }
 
     /// The head is written though no event came.
     pub(crate) fn touch(&mut self, touch: Touch) {
         self.head.touched = Some(touch);
         self.head.era += u64::from(touch == Touch::Restored);
+        if let Touch::Look(until) = touch {
+            self.head.looked_until = self.head.looked_until.max(Some(until));
+        }
         self.changed = true;
     }
 

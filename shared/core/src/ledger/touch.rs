@@ -3,6 +3,8 @@
 
 use std::num::NonZeroU8;
 
+use crate::base::time::Timestamp;
+
 /// Why a commit wrote a head though no event came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Touch {
@@ -13,10 +15,12 @@ pub enum Touch {
     /// The table was restored, so that others may hold more than it does. The era rises, and the kept history
     /// and the state are to be sent again.
     Restored,
+    /// The subject is silent up to this time: time alone opened or closed an alert. The time stays in the head.
+    Look(Timestamp),
 }
 
 impl Touch {
-    /// Every reason.
+    /// Every reason without a time.
     pub const ALL: [Self; 3] = [Self::Resend, Self::Release, Self::Restored];
 
     /// The byte in a head; 0 is no touch.
@@ -25,11 +29,13 @@ impl Touch {
             Self::Resend => NonZeroU8::MIN,
             Self::Release => NonZeroU8::MIN.saturating_add(1),
             Self::Restored => NonZeroU8::MIN.saturating_add(2),
+            Self::Look(_) => NonZeroU8::MIN.saturating_add(3),
         }
     }
 
-    /// Reads [`Self::byte`]; `None`: no reason that this version knows.
-    pub(super) fn of_byte(byte: NonZeroU8) -> Option<Self> {
-        Self::ALL.into_iter().find(|touch| touch.byte() == byte)
+    /// Reads [`Self::byte`]; `None`: no reason that this version knows. `looked_until` is that of the head.
+    pub(super) fn of_byte(byte: NonZeroU8, looked_until: Option<Timestamp>) -> Option<Self> {
+        let look = looked_until.map(Self::Look);
+        Self::ALL.into_iter().chain(look).find(|touch| touch.byte() == byte)
     }
 }

@@ -11,7 +11,7 @@ use crate::base::id::SubjectKey;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::outputs::alerts::{
-    Alert, AlertList, AlertPage, AlertState, AlertWrite, Reflected, SubjectAlerts, closed_key,
+    Alert, AlertList, AlertPage, AlertWrite, Reflected, SubjectAlerts, closed_key,
 };
 use crate::outputs::timers::sweeping::SweepState;
 use crate::outputs::timers::{Entries, Minute, Partition, Replaced, Timer, TimerKey};
@@ -215,19 +215,9 @@ impl Alerts for Memory {
             let stored = stored.filter(|((subject, _), _)| subject.tenant() == tenant.tenant());
             let decoded = stored
                 .filter_map(|((subject, _), bytes)| Some((subject.clone(), Alert::decode(bytes)?)));
-            let is_asked = |(_, alert): &(SubjectKey, Alert)| {
-                let id = alert.id.as_str();
-                (!page.only_open || alert.state() == AlertState::Firing)
-                    && page.from.as_ref().is_none_or(|from| id >= &**from)
-                    && page.below.as_ref().is_none_or(|below| id < &**below)
-            };
-            let mut alerts: Vec<(SubjectKey, Alert)> = decoded.filter(is_asked).collect();
-            alerts.sort_by(|(_, one), (_, other)| other.id.cmp(&one.id));
-            let has_more = alerts.len() > page.limit;
-            alerts.truncate(page.limit);
-            let last = alerts.last().map(|(_, alert)| alert.id.as_str().to_owned());
-            let units = read(ALERT_BYTES * alerts.len());
-            (AlertList { alerts, unreadable: 0, next: last.filter(|_| has_more) }, units)
+            let list = page.of(decoded.collect());
+            let units = read(ALERT_BYTES * list.alerts.len());
+            (list, units)
         };
         Ok(self.call(list).await)
     }

@@ -133,6 +133,23 @@ pub struct AlertPage {
     pub limit: usize,
 }
 
+impl AlertPage {
+    /// The page out of all alerts, for those who hold all of them.
+    pub fn of(&self, mut alerts: Vec<(SubjectKey, Alert)>) -> AlertList {
+        alerts.retain(|(_, alert)| {
+            let id = alert.id.as_str();
+            (!self.only_open || alert.state() == AlertState::Firing)
+                && self.from.as_ref().is_none_or(|from| id >= &**from)
+                && self.below.as_ref().is_none_or(|below| id < &**below)
+        });
+        alerts.sort_by(|(_, one), (_, other)| other.id.cmp(&one.id));
+        let has_more = alerts.len() > self.limit;
+        alerts.truncate(self.limit);
+        let last = alerts.last().map(|(_, alert)| alert.id.as_str().to_owned());
+        AlertList { alerts, unreadable: 0, next: last.filter(|_| has_more) }
+    }
+}
+
 /// A page of a tenant's alerts, the newest id first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlertList {

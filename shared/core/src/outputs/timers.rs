@@ -1,7 +1,8 @@
 //! Timers: when the sweep looks at a subject again.
 //!
 //! What follows the heads sees a subject only when the subject is written. A timer covers what happens when
-//! nothing is written: the last events of a silent subject become settled, and stale views are updated.
+//! nothing is written: the last events of a silent subject become settled, stale views are updated, and a silence
+//! opens or closes alerts.
 //! A timer says only *look*: the sweep reads the head and decides by the head.
 //!
 //! A subject has at most one timer of each kind. It has two items:
@@ -53,11 +54,13 @@ pub enum TimerKind {
     Carry,
     /// The history and the state of the subject are sent again.
     Resend,
+    /// The silence of the subject may open or close an alert.
+    Absence,
 }
 
 impl TimerKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Release, Self::Carry, Self::Resend];
+    pub const ALL: [Self; 4] = [Self::Release, Self::Carry, Self::Resend, Self::Absence];
 
     /// The word in stored items. It must never change.
     pub const fn as_str(self) -> &'static str {
@@ -65,6 +68,7 @@ impl TimerKind {
             Self::Release => "release",
             Self::Carry => "carry",
             Self::Resend => "resend",
+            Self::Absence => "absence",
         }
     }
 

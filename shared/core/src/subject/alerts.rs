@@ -16,7 +16,7 @@ use crate::event::Entry;
 use crate::ledger::Head;
 use crate::ledger::range_read::{HistoryRange, Order};
 use crate::ledger::read::Question;
-use crate::outputs::alerts::looking::{Look, RuleFold, cause_at, entries_of, first, look};
+use crate::outputs::alerts::looking::{Look, RuleFold, Work, cause_at, entries_of, first, look};
 use crate::outputs::alerts::reconcile::Told;
 use crate::outputs::alerts::{Alert, AlertWrite, Reflected, SubjectAlerts};
 use crate::outputs::changes::{Changes, CommitId};
@@ -33,6 +33,8 @@ pub struct Followed {
     pub alerts: Vec<Alert>,
     /// What changed.
     pub writes: Vec<AlertWrite>,
+    /// When to look at the subject again, if a timer is needed that is not armed.
+    pub next_look: Option<Timestamp>,
 }
 
 /// Brings the alerts of a subject to what its history says after a commit, by the images of its head.
@@ -54,19 +56,21 @@ pub async fn follow<P: Ports + Alerts>(
     let specs = registry.folded_by(subject, &versions, now, ports).await?;
     let mut following =
         Following { ports, registry, location, commit: changes.commit, deadline, units };
-    match look(old, new, changes, &specs) {
-        Look::Nothing => Ok(Followed::default()),
-        Look::Forget => following.forget().await,
-        Look::Read(from) => following.by_history(from).await,
-        Look::Told(told) => {
+    let Look { work, next_look } = look(old, new, changes, &specs);
+    let followed = match work {
+        Work::Nothing => Ok(Followed::default()),
+        Work::Forget => following.forget().await,
+        Work::Read(from) => following.by_history(from).await,
+        Work::Told(told) => {
             let stored = following.alerts(told.closed_from()).await?;
             let is_newer = |reflected: Reflected| reflected.commit >= changes.commit;
-            if stored.reflected.is_some_and(is_newer) {
-                return following.by_history(first(changes)).await;
+            match stored.reflected.is_some_and(is_newer) {
+                true => following.by_history(first(changes)).await,
+                false => following.reconcile(&told, stored).await,
             }
-            following.reconcile(&told, stored).await
         }
-    }
+    };
+    Ok(Followed { next_look, ..followed? })
 }
 
 struct Following<'a, P> {
@@ -136,6 +140,7 @@ impl<P: Ports + Alerts> Following<'_, P> {
             match portion.next {
                 Some(next) => (range.beyond, fold) = (Some(next), Some(reached)),
                 None => {
+                    reached.look(portion.head.looked_until, &specs);
                     let (episodes, last_at) = (reached.episodes().to_vec(), reached.last_at());
                     let from = begins_at;
                     let cause = cause.unwrap_or_else(|| cause_at(None, &[]));
@@ -183,7 +188,7 @@ impl<P: Ports + Alerts> Following<'_, P> {
         let new: Vec<Alert> = writes.iter().filter_map(|write| write.new.clone()).collect();
         alerts.retain(|alert| new.iter().all(|new| new.id != alert.id));
         alerts.extend(new);
-        Ok(Followed { alerts, writes })
+        Ok(Followed { alerts, writes, next_look: None })
     }
 
     async fn write(
@@ -215,6 +220,6 @@ impl<P: Ports + Alerts> Following<'_, P> {
         let writes = alerts.into_iter().map(|old| AlertWrite { old: Some(old), new: None });
         let writes: Vec<AlertWrite> = writes.collect();
         self.write(reflected, self.commit, &writes).await?;
-        Ok(Followed { alerts: Vec::new(), writes })
+        Ok(Followed { writes, ..Followed::default() })
     }
 }

@@ -21,11 +21,13 @@ use crate::base::id::TenantId;
 use crate::base::limits::ItemLimits;
 use crate::base::time::Timestamp;
 use crate::intake::tenant::{Status, Tenant};
+use crate::ledger::Head;
 use crate::ledger::codec::decode_head;
 use crate::ledger::dialogue::CommitParams;
 use crate::ledger::read::broken;
 use crate::ledger::touch::Touch;
 use crate::outputs::TenantOutputs;
+use crate::outputs::alerts::looking::next_look_of;
 use crate::outputs::timers::looking::{self, Look};
 use crate::outputs::timers::sweeping::SweepState;
 use crate::outputs::timers::{Minute, Partition, SHARDS, Timer, TimerKind};
@@ -33,6 +35,7 @@ use crate::pipeline::subject::{carry, touch};
 use crate::ports::{Ports, SubjectLocation, Timers};
 use crate::registry::Registry;
 use crate::subject::timers::{finish, move_to};
+use crate::view::Specs;
 
 pub use self::tally::{SweepEnd, Swept, Tally, TimerOutcome};
 
@@ -65,7 +68,8 @@ impl SweepLimits {
 /// A sweep costs 1 read unit and 2 write units for the lease, and each minute 1 read unit for each of the
 /// [`SHARDS`] and 1 write unit. A due timer costs 2 read units (its armed minute and the head), and then:
 ///
-/// - released, carried or resent: the touch or the carry, and 2 write units
+/// - released, carried, resent or looked: the touch or the carry, and 2 write units, or 3 if the subject has to be looked
+///   at again
 /// - finished: 2 write units
 /// - moved or failed: 3 write units
 /// - outdated: 1 write unit, and the head is not read
@@ -237,16 +241,35 @@ impl<P: Ports + Timers> Sweep<'_, P> {
         let (ports, registry) = (self.ports, self.registry);
         let rules = registry.rules_of(location.key.tenant(), ports.now(), ports).await?;
         let outputs = TenantOutputs { feeds: &tenant.feeds, has_rules: rules.is_some() };
-        let (units, outcome) = match looking::look(kind, &head, outputs, ports.now()) {
+        let specs = match kind {
+            TimerKind::Absence => {
+                let versions = Specs::default().missing(&head.tail);
+                registry.folded_by(&location.key, &versions, ports.now(), ports).await?
+            }
+            TimerKind::Release | TimerKind::Carry | TimerKind::Resend => Specs::default(),
+        };
+        let (units, outcome) = match looking::look(kind, &head, outputs, &specs, ports.now()) {
             Look::Finish => (Units::default(), TimerOutcome::Finished),
             Look::Move(minute) => return Ok(Next::Move(minute, TimerOutcome::Moved)),
             Look::Carry => {
                 (carry(ports, registry, location, params).await?.1, TimerOutcome::Carried)
             }
+            Look::Touch(Touch::Look(until)) => {
+                let reason = Touch::Look(until);
+                let units = touch(ports, registry, location, params, reason).await?.1;
+                self.pay(units);
+                let looked = Head { looked_until: Some(until), ..head };
+                return Ok(match next_look_of(&looked, &specs) {
+                    Some(next) => {
+                        Next::Move(Minute::for_due(next, ports.now()), TimerOutcome::Looked)
+                    }
+                    None => Next::Finish(TimerOutcome::Looked),
+                });
+            }
             Look::Touch(reason) => {
                 let outcome = match reason {
                     Touch::Release => TimerOutcome::Released,
-                    Touch::Resend | Touch::Restored => TimerOutcome::Resent,
+                    Touch::Resend | Touch::Restored | Touch::Look(_) => TimerOutcome::Resent,
                 };
                 (touch(ports, registry, location, params, reason).await?.1, outcome)
             }

@@ -10,13 +10,16 @@
 //! parts remembers which of them hold, in one number, and a rule with `changes` remembers a digest of the last
 //! value, in eight bytes.
 //!
-//! Left out: what happens without an entry. The end of the newest absence and of `after_seconds` need a timer,
-//! which knows from the state when to look. `latch`, texts and targets concern the alert and not the fold.
+//! What happens without an entry depends on how long a subject is known to be silent ([`RuleStates::looked`]): the
+//! newest absence, and the end of `after_seconds`.
+//!
+//! Left out: `latch`, texts and targets, which concern the alert and not the fold.
 
 mod codec;
 mod condition;
 mod episode;
 mod fold;
+mod look;
 mod position;
 mod shape;
 mod shown;

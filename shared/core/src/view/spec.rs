@@ -9,6 +9,7 @@ use super::numbers::Numbers;
 use super::payload::{Found, Payload};
 use super::rules::RuleVersions;
 use super::units;
+use crate::base::time::Timestamp;
 use crate::event::{ContractVersion, Entry};
 
 /// The paths that the units read in the payloads of one contract.
@@ -174,6 +175,12 @@ impl Specs {
     /// The versions of the alert rules.
     pub(super) fn rules(&self) -> Option<&RuleVersions> {
         self.rules.as_deref()
+    }
+
+    /// The number of the version of the alert rules that reads an event which was observed and received then.
+    pub fn version_at(&self, received_at: Option<Timestamp>) -> Option<u32> {
+        let received_at = received_at?;
+        Some(self.rules()?.number(received_at, received_at))
     }
 
     /// Adds the specs of other versions, and the alert rules that come with them.

@@ -65,6 +65,10 @@ impl World {
         let specs = specs.expect("memory never waits").expect("available");
         let mut fold = RuleFold::from(RuleStates::default(), None);
         fold.take(snapshot.entries(), &specs);
+        let (until, due) =
+            (snapshot.head.looked_until, fold.next_look(snapshot.head.looked_until, &specs));
+        assert!(due.is_none_or(|due| due > now.plus_seconds(-600)), "nobody looked since {due:?}");
+        fold.look(until, &specs);
         sorted(fold.episodes().to_vec())
     }
 

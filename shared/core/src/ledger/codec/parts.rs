@@ -16,12 +16,40 @@ const VIEW_FORMAT_WITH_RULES: u8 = 2;
 
 const RANGE: Malformed = Malformed("a number out of its range");
 
-/// Era, generation, and why it was touched.
-pub(super) fn read_era(input: &mut Reader<'_>) -> Result<(u64, u64, Option<Touch>), Malformed> {
-    let (era, generation) = (input.number()?, input.number()?);
-    let touched = NonZeroU8::new(input.byte()?)
-        .map(|byte| Touch::of_byte(byte).ok_or(Malformed("an unknown reason of a touch")));
-    Ok((era, generation, touched.transpose()?))
+/// In the byte of a touch: the time of [`Head::looked_until`](crate::ledger::Head::looked_until) follows.
+const LOOKED: u8 = 128;
+
+/// What most heads do not have.
+#[derive(Default)]
+pub(super) struct Era {
+    pub(super) era: u64,
+    pub(super) generation: u64,
+    pub(super) touched: Option<Touch>,
+    pub(super) looked_until: Option<Timestamp>,
+}
+
+pub(super) fn read_era(input: &mut Reader<'_>) -> Result<Era, Malformed> {
+    let (era, generation, byte) = (input.number()?, input.number()?, input.byte()?);
+    let looked_until = if byte & LOOKED != 0 { Some(read_time(input)?) } else { None };
+    let unknown = Malformed("an unknown reason of a touch");
+    let touched = NonZeroU8::new(byte & !LOOKED)
+        .map(|byte| Touch::of_byte(byte, looked_until).ok_or(unknown));
+    Ok(Era { era, generation, touched: touched.transpose()?, looked_until })
+}
+
+pub(super) fn write_touch(
+    out: &mut Writer,
+    touched: Option<Touch>,
+    looked_until: Option<Timestamp>,
+) {
+    let byte = touched.map_or(0, |touch| touch.byte().get());
+    match looked_until {
+        None => out.byte(byte),
+        Some(until) => {
+            out.byte(byte | LOOKED);
+            out.signed(until.micros());
+        }
+    }
 }
 
 pub(super) fn less(from: i64, span: i64) -> Result<i64, Malformed> {

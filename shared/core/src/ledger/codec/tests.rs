@@ -113,7 +113,13 @@ prop_compose! {
         stale in proptest::option::of(a_stale()),
         carried in proptest::option::of((a_position(), any::<u64>())),
         forgotten in proptest::option::of(a_position()),
+        looked in proptest::option::of((any::<bool>(), -9_000_000i64..9_000_000)),
     ) -> Head {
+        let looked_until = looked.map(|(_, until)| instant(until));
+        let touched = match looked {
+            Some((true, until)) => Some(Touch::Look(instant(until))),
+            Some((false, _)) | None => touched,
+        };
         let frozen = frozen.index(tail.len() + 1);
         let (version, epoch) = numbers;
         let (count, era, generation) = more;
@@ -126,7 +132,7 @@ prop_compose! {
         let (base, stale) = (Arc::new(base), stale.map(Box::new));
         let carried = carried.map(|(from, since_version)| Box::new(Carried { from, since_version }));
         Head {
-            version, epoch, era, generation, touched, watermark, released, sealed, frame,
+            version, epoch, era, generation, touched, looked_until, watermark, released, sealed, frame,
             page_expires_at, kept_days, count, base, tail, frozen, stale, note, carried, forgotten,
         }
     }

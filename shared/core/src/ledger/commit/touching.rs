@@ -9,7 +9,7 @@ use crate::ledger::touch::Touch;
 
 impl Commit {
     /// Starts to touch a subject. A subject that nothing was written of stays as it is, and so does a
-    /// subject whose last event is settled when it is to be released.
+    /// subject whose last event is settled when it is to be released, and a subject that was looked at already.
     pub fn touch(params: CommitParams, touch: Touch) -> (Self, Step) {
         let commit = Self {
             params,
@@ -45,6 +45,7 @@ impl Touch {
         match self {
             Self::Resend | Self::Restored => head.version == 0,
             Self::Release => head.released >= head.watermark,
+            Self::Look(until) => head.watermark.max(head.looked_until) >= Some(until),
         }
     }
 }

@@ -19,7 +19,16 @@ use crate::view::rules::{Episode, Episodes, RuleStates};
 
 /// What a commit means for alerts.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Look {
+pub struct Look {
+    /// What to do about them.
+    pub work: Work,
+    /// When to look at the subject again, if a timer is needed that is not armed.
+    pub next_look: Option<Timestamp>,
+}
+
+/// What to do about the alerts of a subject.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
     /// Nothing, or nothing yet.
     Nothing,
     /// The subject was forgotten: its alerts go.
@@ -53,6 +62,18 @@ impl RuleFold {
         }
     }
 
+    /// Ends by what the silence since the last entry does, if the subject is known to be silent until this time.
+    pub fn look(&mut self, until: Option<Timestamp>, specs: &Specs) {
+        if let Some(until) = until {
+            self.episodes.take(self.states.looked(self.last_at, until, specs));
+        }
+    }
+
+    /// The next time at which silence would change an alert, after the time of the last look.
+    pub fn next_look(&self, after: Option<Timestamp>, specs: &Specs) -> Option<Timestamp> {
+        self.states.next_look(self.last_at, after, specs)
+    }
+
     /// When the last entry was observed.
     pub fn last_at(&self) -> Option<Timestamp> {
         self.last_at
@@ -67,18 +88,22 @@ impl RuleFold {
 /// Looks at a commit. `specs` has to know the contracts of all entries of both tails.
 pub fn look(old: Option<&Head>, new: &Head, changes: &Changes, specs: &Specs) -> Look {
     let from = first(changes);
+    let read = |from| Look { work: Work::Read(from), next_look: next_look_of(new, specs) };
+    let nothing = Look { work: Work::Nothing, next_look: None };
     match &changes.staleness {
-        _ if changes.is_forgotten => Look::Forget,
+        _ if changes.is_forgotten => Look { work: Work::Forget, next_look: None },
         // A carry that goes on later.
-        Staleness::Stays(_) if is_carried_on(old, new) => Look::Read(stale_from(old)),
-        Staleness::Stays(_) | Staleness::Begun(_) => Look::Nothing,
-        _ if changes.extent == Extent::Whole => Look::Read(None),
-        Staleness::Cleared(stale) => Look::Read(from.into_iter().chain([stale.clone()]).min()),
+        Staleness::Stays(_) if is_carried_on(old, new) => {
+            Look { work: Work::Read(stale_from(old)), next_look: None }
+        }
+        Staleness::Stays(_) | Staleness::Begun(_) => nothing,
+        _ if changes.extent == Extent::Whole => read(None),
+        Staleness::Cleared(stale) => read(from.into_iter().chain([stale.clone()]).min()),
         Staleness::Never => match (&changes.correction, from) {
-            (Some(correction), None) if correction.from.is_none() => Look::Read(None),
-            (_, None) => Look::Nothing,
-            (_, Some(from)) if !changes.deep.is_empty() => Look::Read(Some(from)),
-            (_, Some(from)) => by_images(old, new, changes, from, specs),
+            (Some(correction), None) if correction.from.is_none() => read(None),
+            (_, Some(from)) if !changes.deep.is_empty() => read(Some(from)),
+            (_, None) if old.and_then(|old| old.looked_until) == new.looked_until => nothing,
+            (_, from) => by_images(old, new, changes, from, specs),
         },
     }
 }
@@ -97,38 +122,68 @@ fn is_carried_on(old: Option<&Head>, new: &Head) -> bool {
     stale_from(old) < stale_from(Some(new))
 }
 
+/// The episodes by both images. `from`: the earliest entry of the commit; `None`: only a silence became known.
 fn by_images(
     old: Option<&Head>,
     new: &Head,
     changes: &Changes,
-    from: Position,
+    from: Option<Position>,
     specs: &Specs,
 ) -> Look {
     let none = Head::default();
     let old = old.unwrap_or(&none);
+    let begins_at = from.as_ref().map(|from| from.observed_at).or(new.watermark);
     let is_sealed = |entry: &&Arc<Entry>| Some(&entry.position) <= new.sealed.as_ref();
-    let is_before = |entry: &&Arc<Entry>| entry.position.observed_at < from.observed_at;
+    let is_before = |entry: &&Arc<Entry>| Some(entry.position.observed_at) < begins_at;
     let now: Vec<&Arc<Entry>> = old.tail.iter().take_while(is_sealed).chain(&new.tail).collect();
     let (common, since) = now.split_at(now.partition_point(is_before));
-    let mut before = RuleFold::from(old.base.rules.clone(), old.base.last_observed_at);
-    before.take(common.iter().copied(), specs);
-    let states = (before.states, before.last_at);
-    let (mut before, mut after) =
-        (RuleFold::from(states.0.clone(), states.1), RuleFold::from(states.0, states.1));
+    let mut start = RuleFold::from(old.base.rules.clone(), old.base.last_observed_at);
+    start.take(common.iter().copied(), specs);
+    let start = || RuleFold::from(start.states.clone(), start.last_at);
+    let (mut before, mut after) = (start(), start());
     before.take(old.tail.iter().skip_while(is_before), specs);
     after.take(since.iter().copied(), specs);
+    let next_look = next_look((&before, old), (&after, new), specs);
+    before.look(old.looked_until, specs);
+    after.look(new.looked_until, specs);
     if before.episodes() == after.episodes() {
-        return Look::Nothing;
+        return Look { work: Work::Nothing, next_look };
     }
-    let received = changes.entered.iter().find(|entry| entry.position == from);
+    let received = changes.entered.iter().find(|entry| Some(&entry.position) == from.as_ref());
+    let received = received.map(|entry| entry.ingested_at);
     let told = Told {
-        from: Some(from.observed_at),
+        from: begins_at,
         last_at: after.last_at(),
         episodes: after.episodes().to_vec(),
         seen_by: changes.commit,
-        cause: Cause::event(&from, received.map(|entry| entry.ingested_at)),
+        cause: from.map_or(Cause::History, |from| Cause::event(&from, received)),
     };
-    Look::Told(Box::new(told))
+    Look { work: Work::Told(Box::new(told)), next_look }
+}
+
+/// When to look, if that is sooner than it was before the commit. A timer of before is armed, unless other rules were
+/// in force when it would have been.
+fn next_look(
+    (before, old): (&RuleFold, &Head),
+    (after, new): (&RuleFold, &Head),
+    specs: &Specs,
+) -> Option<Timestamp> {
+    let due = after.next_look(new.looked_until, specs)?;
+    let were_others = specs.version_at(received(old)) != specs.version_at(received(new));
+    let armed = before.next_look(old.looked_until, specs).filter(|_| !were_others);
+    armed.is_none_or(|armed| due < armed).then_some(due)
+}
+
+/// When the last of the newest entries was received.
+fn received(head: &Head) -> Option<Timestamp> {
+    head.tail.iter().map(|entry| entry.ingested_at).max()
+}
+
+/// The next time at which silence would change an alert of a subject whose views are up to date.
+pub fn next_look_of(head: &Head, specs: &Specs) -> Option<Timestamp> {
+    let mut fold = RuleFold::from(head.base.rules.clone(), head.base.last_observed_at);
+    fold.take(&head.tail, specs);
+    fold.next_look(head.looked_until, specs)
 }
 
 /// What changed the history, where nothing but a position is known of it.

@@ -42,6 +42,11 @@ pub fn armed_by(
     release.into_iter().chain(carry).map(timer).collect()
 }
 
+/// The timer by which the sweep looks whether silence opens or closes an alert of the subject.
+pub fn absence(subject: &SubjectKey, due: Timestamp, now: Timestamp) -> Timer {
+    Timer::new(TimerKind::Absence, subject.clone(), due, now)
+}
+
 /// Whether a timer that is armed for a minute stays as it is, although `wanted` is asked for now: it must be
 /// due by then, and the sweep must not be at work on it.
 pub fn stays(armed: Minute, wanted: Minute, now: Timestamp) -> bool {

@@ -6,6 +6,8 @@ use crate::base::time::Timestamp;
 use crate::ledger::Head;
 use crate::ledger::touch::Touch;
 use crate::outputs::TenantOutputs;
+use crate::outputs::alerts::looking::next_look_of;
+use crate::view::Specs;
 
 /// The longest wait after a failure, in minutes.
 pub const LONGEST_WAIT_MINUTES: i64 = 32;
@@ -23,15 +25,27 @@ pub enum Look {
     Move(Minute),
 }
 
-/// Decides by the head. The clock of the sweep decides only whether the time has come: what a touch or a
+/// Decides by the head. `specs` is what the entries of its tail are folded by; only [`TimerKind::Absence`] needs it. The clock of the sweep decides only whether the time has come: what a touch or a
 /// carry writes is in event time.
-pub fn look(kind: TimerKind, head: &Head, outputs: TenantOutputs<'_>, now: Timestamp) -> Look {
+pub fn look(
+    kind: TimerKind,
+    head: &Head,
+    outputs: TenantOutputs<'_>,
+    specs: &Specs,
+    now: Timestamp,
+) -> Look {
     if head.version == 0 || head.is_forgotten() {
         return Look::Finish;
     }
     match kind {
         TimerKind::Resend => Look::Touch(Touch::Resend),
         TimerKind::Release => when(silent_from(head, outputs), Look::Touch(Touch::Release), now),
+        // Until its views are up to date nothing is known of its rules.
+        TimerKind::Absence if head.stale.is_some() => Look::Move(Minute::earliest(now)),
+        TimerKind::Absence => {
+            let due = next_look_of(head, specs);
+            when(due, due.map_or(Look::Finish, |due| Look::Touch(Touch::Look(due))), now)
+        }
         TimerKind::Carry => when(stale_too_long_from(head, outputs), Look::Carry, now),
     }
 }

@@ -46,6 +46,8 @@ pub enum TimerOutcome {
     Carried,
     /// The subject was touched: its history and state are sent again.
     Resent,
+    /// The subject was touched: its silence opens or closes an alert.
+    Looked,
     /// There was nothing to do.
     Finished,
     /// It is not time yet: the timer was moved.
@@ -66,6 +68,7 @@ impl TimerOutcome {
             Self::Released => "released",
             Self::Carried => "carried",
             Self::Resent => "resent",
+            Self::Looked => "looked",
             Self::Finished => "finished",
             Self::Moved => "moved",
             Self::Outdated => "outdated",

@@ -176,6 +176,17 @@ impl RuleVersions {
         Self(versions.collect())
     }
 
+    /// The versions, each with the start of the next one.
+    pub(super) fn with_ends(&self) -> impl Iterator<Item = (&RuleVersion, Option<Timestamp>)> {
+        let ends = self.0.iter().skip(1).map(|version| version.starts_at);
+        self.0.iter().zip(ends.chain([None]))
+    }
+
+    /// The number of the version that reads an entry with these times; 0: there were no rules yet.
+    pub fn number(&self, observed_at: Timestamp, ingested_at: Timestamp) -> u32 {
+        self.reading(observed_at, ingested_at).map_or(0, |version| version.number)
+    }
+
     /// The newest version.
     pub fn newest(&self) -> Option<&RuleVersion> {
         self.0.last()

@@ -77,6 +77,11 @@ impl RuleStates {
         self.by_rule.iter()
     }
 
+    /// How many rules are firing.
+    pub fn firing(&self) -> usize {
+        self.by_rule.values().filter(|state| state.firing().is_some()).count()
+    }
+
     /// The readings that were left out because too many rules had a state.
     pub fn over(&self) -> u64 {
         self.over

@@ -52,7 +52,7 @@ fn feeds(enabled: &[Feed]) -> Feeds {
 }
 
 fn at(kind: TimerKind, head: &Head, enabled: &[Feed], now: i64) -> Look {
-    look(kind, head, (&feeds(enabled)).into(), second(now))
+    look(kind, head, (&feeds(enabled)).into(), &Specs::default(), second(now))
 }
 
 const RELEASE: Look = Look::Touch(Touch::Release);
