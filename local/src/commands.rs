@@ -3,6 +3,7 @@
 //! parts are here too: [`target`] finds the running host or the stack on AWS, [`caller`] invokes
 //! its functions, [`subject`] parses a subject, and [`cluster`] and [`source`] are groups of flags.
 
+pub mod alerts;
 pub mod apply;
 pub mod caller;
 pub mod carry;

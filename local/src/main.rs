@@ -9,8 +9,8 @@ use drover_local::commands::invoke::Layout;
 use drover_local::commands::replay::Ending;
 use drover_local::commands::replay::progress::Progress;
 use drover_local::commands::{
-    apply, carry, consume, contracts, forget, inspect, invoke, key, produce, relay, replay, rules,
-    schema, serve, simulate, topics,
+    alerts, apply, carry, consume, contracts, forget, inspect, invoke, key, produce, relay, replay,
+    rules, schema, serve, simulate, topics,
 };
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -53,6 +53,7 @@ enum Command {
     Apply(apply::Args),
     Contracts(contracts::Args),
     Rules(rules::Args),
+    Alerts(alerts::Args),
     Inspect(inspect::Args),
     Carry(carry::Args),
     Forget(forget::Args),
@@ -94,6 +95,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Apply(args) => print(&apply::run(&args, &operator()).await?)?,
         Command::Contracts(args) => return run_contracts(&args).await,
         Command::Rules(args) => return run_rules(&args).await,
+        Command::Alerts(args) => print(&alerts::run(&args).await?)?,
         Command::Inspect(args) => print(&inspect::run(&args).await?)?,
         Command::Carry(args) => print(&carry::run(&args).await?)?,
         Command::Forget(args) => print(&forget::run(&args).await?)?,

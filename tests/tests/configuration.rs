@@ -9,11 +9,12 @@ use std::fmt::Debug;
 use std::path::Path;
 
 /// The settings that determine which other variables are read.
-const DECIDING: [&[(&str, &str)]; 6] = [
+const DECIDING: [&[(&str, &str)]; 7] = [
     &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key"), QUEUE],
     &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "jwt"), QUEUE],
     &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key"), TOPIC],
     &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key"), BUS],
+    &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key"), ("DROVER_FEEDS", "off")],
     &[KAFKA, ("DROVER_AUTH_MODE", "key")],
     &[KAFKA, ("DROVER_AUTH_MODE", "jwt")],
 ];
@@ -114,7 +115,7 @@ fn the_table_lists_exactly_the_variables_that_each_function_reads() {
 /// The error of a relay without a target.
 fn no_target() -> String {
     let targets = [QUEUE, TOPIC, BUS].map(|(name, _)| name).join(" or ");
-    format!("{targets} must be set, unless DROVER_STREAM is kafka")
+    format!("{targets} must be set, unless DROVER_STREAM is kafka or DROVER_FEEDS is off")
 }
 
 #[test]

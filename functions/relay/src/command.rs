@@ -5,13 +5,16 @@
 //! nobody reads the answer to the schedule.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use drover_core::base::error::{Rejection, Unavailable};
 use drover_core::base::id::{SubjectId, TenantId};
 use drover_core::base::public_reason::PublicReason;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
+use drover_core::intake::tenant::Tenant;
 use drover_core::ledger::touch::Touch;
+use drover_core::outputs::alerts::{AlertId, AlertList, AlertPage};
 use drover_core::outputs::timers::Minute;
 use drover_core::ports::FeedTarget;
 use drover_core::subject::listing::Mark;
@@ -22,6 +25,9 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::{Relay, RelayPorts};
+
+/// Alerts of one page of a listing.
+const ALERTS: usize = 100;
 
 /// A command. An unknown key is an error, so that a typo never selects everything.
 #[derive(Debug, PartialEq, Deserialize)]
@@ -38,6 +44,16 @@ pub(crate) enum Command {
         /// Whether the tenant's table was restored: a new era of each subject begins.
         #[serde(default)]
         restored: bool,
+    },
+    /// Lists the alerts of a tenant, the newest first.
+    Alerts {
+        /// The tenant.
+        tenant: String,
+        /// Whether only open alerts are listed.
+        #[serde(default)]
+        open: bool,
+        /// `next_cursor` of the call before.
+        cursor: Option<AlertId>,
     },
     /// Looks at the subjects whose timers are due. The schedule sends it each minute.
     Sweep {},
@@ -90,6 +106,10 @@ impl From<NotResent> for Refused {
     }
 }
 
+fn invalid(fault: Rejection) -> Refused {
+    Refused::new("invalid_id", fault.message)
+}
+
 impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
     /// Executes a command, until the deadline.
     pub(crate) async fn obey(
@@ -102,6 +122,9 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
             Ok(Command::Resend { tenant, subject, cursor, restored }) => {
                 let reason = if restored { Touch::Restored } else { Touch::Resend };
                 self.resend(&tenant, subject.as_deref(), (cursor, reason), deadline).await
+            }
+            Ok(Command::Alerts { tenant, open, cursor }) => {
+                self.alerts(&tenant, open, cursor).await
             }
             Err(fault) => {
                 let message = format!("invalid command: {fault}");
@@ -133,6 +156,37 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         }))
     }
 
+    async fn alerts(
+        &self,
+        tenant: &str,
+        only_open: bool,
+        cursor: Option<AlertId>,
+    ) -> Result<Value, Refused> {
+        let scope = self.scope(tenant).await?.0;
+        let below = cursor.map(|id| id.as_str().to_owned());
+        let page = AlertPage { only_open, from: None, below, limit: ALERTS };
+        let listed = self.ports.list_alerts(&scope, &page).await?;
+        self.count(Some(scope.tenant()), listed.units);
+        let AlertList { alerts, unreadable, next } = listed.answer;
+        let mut shown = Vec::with_capacity(alerts.len());
+        for (subject, alert) in &alerts {
+            let now = self.ports.now();
+            shown.push(self.registry.shown_alert(subject, alert, now, &self.ports).await?);
+        }
+        Ok(json!({ "alerts": shown, "unreadable": unreadable, "next_cursor": next }))
+    }
+
+    /// A tenant that exists.
+    async fn scope(&self, tenant: &str) -> Result<(TenantScope, Arc<Tenant>), Refused> {
+        let id = TenantId::parse(tenant).map_err(invalid)?;
+        let tenant = self.registry.tenant(&id, self.ports.now(), &self.ports).await?;
+        let Some(tenant) = tenant else {
+            let message = format!("no tenant has this name: tenant=`{id}`");
+            return Err(Refused::new("unknown_tenant", message));
+        };
+        Ok((TenantScope::by_operator(id), tenant))
+    }
+
     async fn resend(
         &self,
         tenant: &str,
@@ -140,22 +194,15 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         (cursor, reason): (Option<Mark>, Touch),
         deadline: Timestamp,
     ) -> Result<Value, Refused> {
-        let invalid = |fault: Rejection| Refused::new("invalid_id", fault.message);
-        let id = TenantId::parse(tenant).map_err(invalid)?;
         let subject = subject.map(SubjectId::parse).transpose().map_err(invalid)?;
-        let tenant = self.registry.tenant(&id, self.ports.now(), &self.ports).await?;
-        let Some(tenant) = tenant else {
-            let message = format!("no tenant has this name: tenant=`{id}`");
-            return Err(Refused::new("unknown_tenant", message));
-        };
+        let (scope, tenant) = self.scope(tenant).await?;
         let subjects = subject.map_or(Subjects::All { after: cursor }, Subjects::One);
         let what = (subjects, reason);
-        let scope = TenantScope::by_operator(id.clone());
         let limits = ResendLimits { stop_at: deadline, item_limits: self.settings.item_limits };
         let of_tenant = (&scope, &*tenant);
         let resent = resend(&self.ports, &self.registry, of_tenant, what, limits).await?;
         let Resent { subjects, next, units } = resent;
-        self.count(Some(&id), units);
+        self.count(Some(scope.tenant()), units);
         Ok(json!({ "subjects": subjects, "next_cursor": next }))
     }
 }

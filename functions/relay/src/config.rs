@@ -22,10 +22,12 @@ pub struct Config {
     pub metrics: Keeping,
 }
 
-/// Where feeds are sent: with `DROVER_STREAM=kafka` to the cluster of `DROVER_KAFKA_…`, otherwise to the one
+/// Where feeds are sent: nowhere with `DROVER_FEEDS=off`; with `DROVER_STREAM=kafka` to the cluster of `DROVER_KAFKA_…`, otherwise to the one
 /// target that is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
+    /// Nowhere: the relay only keeps alerts.
+    Nowhere,
     /// Topics of a Kafka cluster.
     Kafka(KafkaVariables),
     /// `DROVER_FEEDS_QUEUE_URL`: one SQS queue.
@@ -45,6 +47,8 @@ pub enum Target {
     },
 }
 
+const FEEDS: &str = "DROVER_FEEDS";
+const OFF: &str = "off";
 const QUEUE: &str = "DROVER_FEEDS_QUEUE_URL";
 const TOPIC: &str = "DROVER_FEEDS_TOPIC_ARN";
 const BUS: &str = "DROVER_FEEDS_BUS";
@@ -57,7 +61,20 @@ impl Target {
         let kafka = kafka(variables)?;
         let given = [QUEUE, TOPIC, BUS].map(|name| Some((name, variables.optional(name)?)));
         let mut given = given.into_iter().flatten();
-        match (kafka, given.next(), given.next()) {
+        let (first, second) = (given.next(), given.next());
+        match (variables.optional(FEEDS).as_deref(), &kafka, &first) {
+            (None | Some("on"), _, _) => {}
+            (Some(OFF), None, None) => return Ok(Self::Nowhere),
+            (Some(OFF), _, _) => {
+                let fault = "cannot be off with a target of feeds";
+                return Err(Misconfigured::new(FEEDS, fault));
+            }
+            (Some(word), _, _) => {
+                let fault = format!("must be on or off: value=`{word}`");
+                return Err(Misconfigured::new(FEEDS, fault));
+            }
+        }
+        match (kafka, first, second) {
             (Some(kafka), None, _) => Ok(Self::Kafka(kafka)),
             (Some(_), Some((name, _)), _) => {
                 Err(Misconfigured::new(name, "cannot be combined with DROVER_STREAM=kafka"))
@@ -69,8 +86,9 @@ impl Target {
                 Err(Misconfigured::new(other, format!("cannot be combined with {one}")))
             }
             (None, None, _) => {
-                let fault =
-                    format!("or {TOPIC} or {BUS} must be set, unless DROVER_STREAM is kafka");
+                let fault = format!(
+                    "or {TOPIC} or {BUS} must be set, unless DROVER_STREAM is kafka or {FEEDS} is {OFF}"
+                );
                 Err(Misconfigured::new(QUEUE, fault))
             }
         }
@@ -167,7 +185,7 @@ mod tests {
     #[test]
     fn feeds_have_exactly_one_target() {
         let none = "DROVER_FEEDS_QUEUE_URL or DROVER_FEEDS_TOPIC_ARN or DROVER_FEEDS_BUS must be set, \
-                    unless DROVER_STREAM is kafka";
+                    unless DROVER_STREAM is kafka or DROVER_FEEDS is off";
         assert_eq!(read(&[]), Err(none.to_owned()));
         for (variable, _) in targets() {
             let both = format!("{} cannot be combined with DROVER_STREAM=kafka", variable.0);
@@ -177,6 +195,16 @@ mod tests {
             let both = format!("{other} cannot be combined with {one}");
             assert_eq!(read(&[(one, ARN), (other, BUS_ARN)]), Err(both));
         }
+    }
+
+    #[test]
+    fn a_relay_without_feeds_says_so() {
+        assert_eq!(read(&[(FEEDS, "off"), BROKERS]), Ok(Target::Nowhere));
+        let fault = "DROVER_FEEDS cannot be off with a target of feeds";
+        assert_eq!(read(&[(FEEDS, "off"), (QUEUE, URL)]), Err(fault.to_owned()));
+        assert_eq!(read(&[(FEEDS, "off"), KAFKA, BROKERS]), Err(fault.to_owned()));
+        let fault = "DROVER_FEEDS must be on or off: value=`no`";
+        assert_eq!(read(&[(FEEDS, "no"), (QUEUE, URL)]), Err(fault.to_owned()));
     }
 
     #[test]

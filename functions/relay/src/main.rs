@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use drover_aws::kafka::KafkaFeeds;
 use drover_aws::{Aws, EventBridgeFeeds, SnsFeeds, SqsFeeds, sdk_config};
+use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::limits::ItemLimits;
 use drover_core::base::metrics::emf::Lines;
 use drover_core::base::time::Timestamp;
@@ -38,6 +39,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// Where feeds are sent.
 enum Feeds {
+    Nowhere,
     Kafka(KafkaFeeds),
     Queue(SqsFeeds),
     Topic(SnsFeeds),
@@ -52,6 +54,7 @@ impl FeedTarget for Feeds {
         deadline: Timestamp,
     ) -> Vec<Result<(), NotPublished>> {
         match self {
+            Self::Nowhere => records.iter().map(|_| Err(no_target())).collect(),
             Self::Kafka(kafka) => kafka.publish(topic, records, deadline).await,
             Self::Queue(queue) => queue.publish(topic, records, deadline).await,
             Self::Topic(sns) => sns.publish(topic, records, deadline).await,
@@ -60,8 +63,15 @@ impl FeedTarget for Feeds {
     }
 }
 
+/// A tenant has feeds, and the deployment has none.
+fn no_target() -> NotPublished {
+    let message = "this deployment sends no feeds: DROVER_FEEDS is off";
+    NotPublished::Closed(Unavailable::new(Reason::Misconfigured, message))
+}
+
 async fn relay(config: Config) -> anyhow::Result<Relay<Aws, Feeds>> {
     let target = match config.target {
+        Target::Nowhere => Feeds::Nowhere,
         Target::Queue { url } => Feeds::Queue(SqsFeeds::new(&sdk_config().await, &url)),
         Target::Topic { arn } => Feeds::Topic(SnsFeeds::new(&sdk_config().await, &arn)),
         Target::Bus { bus } => Feeds::Bus(EventBridgeFeeds::new(&sdk_config().await, &bus)),

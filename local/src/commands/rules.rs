@@ -15,7 +15,7 @@ pub use super::contracts::{Ending, Shown};
 
 /// Try out alert rules, and show their versions
 ///
-/// Rules can be tried and stored. Alerts and notifications do not exist yet.
+/// Alerts are listed by `drover alerts`. Notifications do not exist yet.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     #[command(subcommand)]

@@ -1,4 +1,4 @@
-//! The demo tenants and routes of `local/config/`, which is also the example for `drover apply`.
+//! The demo tenants, alert rules and routes of `local/config/`, which is also the example for `drover apply`.
 //!
 //! The start of a host adds missing tenants and routes. A tenant or route that a user has replaced
 //! stays unchanged, including its keys: a demo key that the user removed from the tenant's document
@@ -15,9 +15,10 @@ use serde_json::Value;
 use super::SetupError;
 use crate::registry::{self, Applying, RelayedStreams};
 
+const DEMO: &str = "demo";
 const TENANTS: [DemoTenant; 2] = [
     DemoTenant {
-        id: "demo",
+        id: DEMO,
         key: "drover-demo-key",
         json: include_str!("../../config/tenants/demo.json"),
     },
@@ -29,6 +30,8 @@ const TENANTS: [DemoTenant; 2] = [
 ];
 /// Who applies the documents that a host adds.
 const HOST: &str = "local host";
+/// Alert rules of the first tenant.
+const RULES: &str = include_str!("../../config/rules/demo.json");
 const TOPICS: &str = include_str!("../../config/topics.json");
 
 struct DemoTenant {
@@ -57,6 +60,11 @@ pub(crate) async fn demo_tenants(aws: &Aws) -> Result<Vec<LocalTenant>, SetupErr
             submitted.tenants.push(text(&format!("tenants/{}.json", tenant.id), tenant.json));
             tenants.push(LocalTenant { id: tenant.id.to_owned(), key: tenant.key.to_owned() });
         }
+    }
+    // Whoever removes them from a tenant that exists does not get them back.
+    let demo = DocumentName::Tenant(TenantId::parse(DEMO)?);
+    if aws.document(&demo).await?.is_none() {
+        submitted.rules.push(text("rules/demo.json", RULES));
     }
     submitted.topics = Some(text("topics.json", &free_topics(aws).await?.to_string()));
     let (consent, streams) = (Consent::default(), RelayedStreams::OfEveryTable);

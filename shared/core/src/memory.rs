@@ -100,6 +100,8 @@ pub struct State {
     /// also makes them visible. On DynamoDB, only transactional reads see a transaction as a whole. `None`:
     /// all pages are visible at once.
     pub pages_late: Option<u8>,
+    /// Every head that was written, by place, in order: what a change stream tells. `None`: they are not kept.
+    pub head_writes: Option<Vec<(String, StoredHead)>>,
     /// Maximum number of items in a transaction.
     pub transaction_items: usize,
     /// The consumed units so far.
@@ -129,6 +131,7 @@ impl Memory {
             outputs: Outputs::default(),
             now,
             pages_late: None,
+            head_writes: None,
             transaction_items: TRANSACTION_ITEMS,
             units: Units::default(),
             waiting: None,

@@ -89,3 +89,22 @@ proptest! {
         world.check_alerts().map_err(TestCaseError::fail)?;
     }
 }
+
+/// More keyframes than one transaction takes: views are brought up to date in parts, and alerts behind each part.
+#[test]
+fn alerts_are_right_behind_a_carry_that_takes_several_transactions() {
+    let mut world = World::new();
+    // Silences of 130 seconds, which the rule about silence finds.
+    for _ in 0..80 {
+        world.play(Step::Commit { device: 0, times: vec![4, 3, 2, 1, 0] });
+        world.play(Step::Wait(130));
+        world.play(Step::Deliver(8));
+    }
+    // A late event in each of the earliest silences.
+    let late = (70..80).map(|silence: u16| silence * 130 + 60).collect();
+    world.play(Step::Commit { device: 0, times: late });
+    world.end().expect("everything is delivered");
+    world.check().expect("consumers hold the history");
+    world.check_alerts().expect("alerts are the episodes");
+    assert!(world.carries() > 1, "{} transactions", world.carries());
+}

@@ -26,6 +26,9 @@ impl Eraser for Memory {
             return Ok(false);
         };
         *stored = head.clone();
+        if let Some(writes) = &mut state.head_writes {
+            writes.push((place.clone(), head.clone()));
+        }
         state.activity.remove(&place);
         Ok(true)
     }

@@ -220,6 +220,9 @@ impl State {
             None => drop(self.heads.insert(pk.to_owned(), write.head.clone())),
             Some(before) => *before = write.head.clone(),
         }
+        if let Some(writes) = &mut self.head_writes {
+            writes.push((pk.to_owned(), write.head.clone()));
+        }
         Units { read: 0.0, write: units }
     }
 

@@ -35,6 +35,7 @@ const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 /// The id of an alert: 16 hexadecimal digits of the time at which it first opened, and 16 of a digest. Ids of a
 /// tenant sort by time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct AlertId(Arc<str>);
 
 /// An alert.
@@ -190,6 +191,14 @@ impl AlertId {
     /// The part of an id that says when the alert first opened. It sorts like the time.
     pub fn time_part(opened_at: Timestamp) -> String {
         format!("{:016x}", sortable(opened_at))
+    }
+}
+
+impl TryFrom<String> for AlertId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not the id of an alert")
     }
 }
 

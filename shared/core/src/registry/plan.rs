@@ -139,6 +139,7 @@ impl Checked {
         rules: &[(TenantId, StoredRules)],
         drafts: &mut Drafts<'_>,
     ) -> Result<(), serde_json::Error> {
+        // Before the tenants: the rules of a new tenant are in force at once.
         for (tenant, stored) in rules {
             let json = stored.to_json()?;
             let version = DocumentName::RulesVersion(tenant.clone(), stored.version);

@@ -8,6 +8,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::unsent::Unsent;
 use drover_core::intake::record::Incoming;
 use drover_core::ledger::StoredHead;
+use drover_core::ledger::codec::decode_head;
 use drover_core::memory::{Fault, Faulty, Memory, SMALL};
 use drover_core::pipeline::settings::PipelineSettings;
 use drover_core::pipeline::{Disposition, Pipeline};
@@ -38,7 +39,7 @@ pub(super) struct World {
     pipeline: Pipeline,
     pub(super) topics: Topics,
     relay: Relay<Faulty<Memory>, Topics>,
-    /// Each head as it was when the stream was last continued, by its place.
+    /// The last head of each place in the stream.
     heads: BTreeMap<String, StoredHead>,
     stream: Vec<Value>,
     /// The record of the stream that Lambda delivers next.
@@ -87,6 +88,7 @@ fn rules(version: u32) -> Value {
 impl World {
     pub(super) fn new() -> Self {
         let memory = Memory::new(second(1_000));
+        memory.state().head_writes = Some(Vec::new());
         let demo = r#"{"id":"demo","feeds":["ordered","settled","views","alerts"],
             "lateness_seconds":100}"#;
         let acme = r#"{"id":"acme","feeds":["ordered","settled"],"feed_prefix":"acme",
@@ -229,17 +231,24 @@ impl World {
         }
     }
 
-    /// Appends the heads that changed to the stream.
+    /// How many commits of carries the stream has.
+    pub(super) fn carries(&self) -> usize {
+        let heads = self.stream.iter().filter_map(|record| {
+            let bytes = record["dynamodb"]["NewImage"]["d"]["B"].as_str()?;
+            decode_head(&base64_simd::STANDARD.decode_to_vec(bytes).ok()?).ok()
+        });
+        heads.filter(|head| head.carried.is_some()).count()
+    }
+
+    /// Appends the heads that were written to the stream.
     fn continue_stream(&mut self) {
-        let heads = self.memory.state().heads.clone();
-        for (place, new) in &heads {
-            let old = self.heads.get(place);
-            if old != Some(new) {
-                let number = self.stream.len().to_string();
-                self.stream.push(change(place, &number, old, new));
-            }
+        let written = self.memory.state().head_writes.replace(Vec::new());
+        for (place, new) in written.into_iter().flatten() {
+            let number = self.stream.len().to_string();
+            let old = self.heads.get(&place);
+            self.stream.push(change(&place, &number, old, &new));
+            self.heads.insert(place, new);
         }
-        self.heads = heads;
     }
 
     /// Everything works again; operators do their part, and time passes until nothing is left to do.

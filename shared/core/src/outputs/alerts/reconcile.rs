@@ -85,3 +85,6 @@ impl Told {
 fn is_over(episode: &Episode, now: Timestamp) -> bool {
     episode.closed.as_ref().is_some_and(|(moment, _)| expiry(moment.at) <= now)
 }
+
+#[cfg(test)]
+mod tests;

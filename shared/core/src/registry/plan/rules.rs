@@ -48,7 +48,11 @@ impl Checked {
                 before.as_ref().is_some_and(|old| old.rules == rules.json && old.kinds == kinds);
             if !is_same {
                 let json = rules.json.clone();
-                let next = StoredRules::following(before.as_ref(), json, kinds, applied);
+                let mut next = StoredRules::following(before.as_ref(), json, kinds, applied);
+                // Rules are written before the tenant that they come with. So nobody knows the tenant without them.
+                if !stored.contains_key(&DocumentName::Tenant(tenant.clone())) {
+                    next.starts_at = next.applied_at;
+                }
                 versions.push((tenant, next));
             }
         }

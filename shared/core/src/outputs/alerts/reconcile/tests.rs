@@ -1,0 +1,190 @@
+//! Which alert an episode takes over, and that alerts end as the episodes do.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::id::{Kind, SubjectId, TenantId};
+use crate::base::scope::TenantScope;
+use crate::outputs::alerts::AlertState;
+use crate::view::rules::{Ending, Moment, Severity};
+
+const DAY: i64 = 24 * 60 * 60;
+
+fn second(at: i64) -> Timestamp {
+    Timestamp::from_micros(0).expect("in range").plus_seconds(at)
+}
+
+fn subject() -> SubjectKey {
+    let scope = TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"));
+    scope.subject(SubjectId::new(Kind::parse("device").expect("a kind"), "d-1").expect("an id"))
+}
+
+fn episode(rule: &str, opened: i64, closed: Option<i64>) -> Episode {
+    Episode {
+        rule: Arc::from(rule),
+        version: 1,
+        opened: Moment::time(second(opened)),
+        closed: closed.map(|at| (Moment::time(second(at)), Ending::Cleared)),
+        severity: Severity::Warning,
+        value: None,
+    }
+}
+
+/// The alerts of a subject, as a table would hold them.
+#[derive(Default)]
+struct Stored {
+    alerts: Vec<Alert>,
+    version: u64,
+}
+
+impl Stored {
+    /// Tells of the history from a second on, and returns the number of changes.
+    fn tell(&mut self, from: Option<i64>, episodes: &[Episode]) -> usize {
+        self.version += 1;
+        let told = Told {
+            from: from.map(second),
+            last_at: Some(second(1_000)),
+            episodes: episodes.to_vec(),
+            seen_by: CommitId { era: 0, version: self.version },
+            cause: Cause::History,
+        };
+        let is_read = |alert: &&Alert| alert.closed_at().is_none_or(|at| at >= told.closed_from());
+        let read = self.alerts.iter().filter(is_read).cloned().collect();
+        let writes = told.reconcile(&subject(), read, second(2_000));
+        for write in &writes {
+            self.alerts.retain(|alert| Some(alert) != write.old.as_ref());
+            self.alerts.extend(write.new.clone());
+        }
+        writes.len()
+    }
+
+    fn ids(&self, state: AlertState) -> Vec<&str> {
+        let mut found: Vec<&Alert> =
+            self.alerts.iter().filter(|one| one.state() == state).collect();
+        found.sort_by_key(|alert| alert.episode.opened.clone());
+        found.iter().map(|alert| alert.id.as_str()).collect()
+    }
+}
+
+#[test]
+fn an_episode_that_moves_stays_the_same_alert() {
+    let mut stored = Stored::default();
+    assert_eq!(stored.tell(None, &[episode("r", 10, None)]), 1);
+    let id = stored.alerts[0].id.clone();
+    assert_eq!(stored.tell(Some(5), &[episode("r", 5, Some(30))]), 1);
+    assert_eq!(stored.tell(Some(5), &[episode("r", 5, Some(30))]), 0, "nothing changed");
+    assert_eq!(stored.alerts[0].id, id);
+    assert_eq!(stored.alerts[0].state(), AlertState::Resolved);
+}
+
+#[test]
+fn a_division_leaves_the_id_to_the_first_part_and_a_merge_to_the_first_alert() {
+    let mut stored = Stored::default();
+    stored.tell(None, &[episode("r", 10, Some(40))]);
+    let whole = stored.alerts[0].id.clone();
+    stored.tell(Some(20), &[episode("r", 10, Some(20)), episode("r", 30, Some(40))]);
+    let parts = stored.ids(AlertState::Resolved);
+    assert_eq!((parts.len(), parts[0]), (2, whole.as_str()));
+    stored.tell(Some(20), &[episode("r", 10, Some(40))]);
+    assert_eq!(stored.ids(AlertState::Resolved), [whole.as_str()]);
+    assert_eq!(stored.ids(AlertState::Retracted).len(), 1);
+}
+
+#[test]
+fn an_alert_that_comes_back_has_its_id_again() {
+    let mut stored = Stored::default();
+    stored.tell(None, &[episode("r", 10, Some(40))]);
+    let id = stored.alerts[0].id.clone();
+    stored.tell(Some(10), &[]);
+    assert_eq!(stored.ids(AlertState::Retracted), [id.as_str()]);
+    stored.tell(Some(10), &[episode("r", 20, None)]);
+    assert_eq!(stored.ids(AlertState::Firing), [id.as_str()]);
+    assert_eq!(stored.alerts.len(), 1);
+}
+
+#[test]
+fn another_rule_and_another_time_are_another_alert() {
+    let mut stored = Stored::default();
+    stored.tell(None, &[episode("r", 10, Some(40))]);
+    stored.tell(Some(10), &[episode("r", 40, Some(50)), episode("s", 10, Some(40))]);
+    assert_eq!(stored.alerts.len(), 3);
+    assert_eq!(stored.ids(AlertState::Retracted).len(), 1);
+}
+
+#[test]
+fn an_alert_that_was_open_when_it_was_taken_back_does_not_reach_into_the_future() {
+    let mut stored = Stored::default();
+    stored.tell(None, &[episode("r", 10, None)]);
+    stored.tell(Some(10), &[]);
+    stored.tell(Some(1_001), &[episode("r", 1_001, None)]);
+    assert_eq!(stored.alerts.len(), 2);
+}
+
+#[test]
+fn an_end_before_the_part_that_is_told_is_found() {
+    let mut stored = Stored::default();
+    stored.tell(None, &[episode("quiet", 10, None), episode("r", 20, Some(25))]);
+    // An event at 100 shows that it ended at 30.
+    assert_eq!(stored.tell(Some(100), &[episode("quiet", 10, Some(30))]), 1);
+    assert_eq!(stored.tell(Some(100), &[episode("quiet", 10, Some(30))]), 0);
+    assert_eq!(stored.ids(AlertState::Resolved).len(), 2, "the other rule is left alone");
+}
+
+#[test]
+fn what_would_have_expired_becomes_no_alert() {
+    let mut stored = Stored::default();
+    assert_eq!(stored.tell(None, &[episode("r", -91 * DAY, Some(-90 * DAY + 1_999))]), 0);
+    assert_eq!(stored.tell(None, &[episode("r", -91 * DAY, Some(-90 * DAY + 2_001))]), 1);
+}
+
+/// Episodes of a rule: lengths and gaps, one after the other; the last may be open.
+fn an_episode_list(rule: &'static str, from: i64) -> impl Strategy<Value = Vec<Episode>> {
+    let parts = prop::collection::vec((0i64..4, 1i64..5), 0..5);
+    (parts, any::<bool>()).prop_map(move |(parts, is_open)| {
+        let (mut at, mut episodes) = (from, Vec::new());
+        for (gap, length) in parts {
+            episodes.push(episode(rule, at + gap, Some(at + gap + length)));
+            at += gap + length;
+        }
+        if let (true, Some(last)) = (is_open, episodes.last_mut()) {
+            last.closed = None;
+        }
+        episodes
+    })
+}
+
+proptest! {
+    #[test]
+    fn alerts_end_as_the_episodes_do(
+        histories in prop::collection::vec(
+            (0i64..20, an_episode_list("a", 0), an_episode_list("b", 0)), 1..8
+        )
+    ) {
+        let (mut stored, mut kept) = (Stored::default(), Vec::<Episode>::new());
+        for (from, a, b) in histories {
+            // What closed before stays; what is told is everything else.
+            let closed = |one: &Episode| one.closed.as_ref().map(|(moment, _)| moment.at);
+            kept.retain(|one| closed(one).is_some_and(|at| at < second(from)));
+            let new = [a, b].concat().into_iter().filter(|one| {
+                let is_later = closed(one).is_none_or(|at| at >= second(from));
+                let of_rule = kept.iter().filter(|before| before.rule == one.rule);
+                is_later && of_rule.filter_map(closed).all(|end| end <= one.opened.at)
+            });
+            let told: Vec<Episode> = new.collect();
+            stored.tell(Some(from), &told);
+            kept.extend(told.iter().cloned());
+            let live = stored.alerts.iter().filter(|alert| alert.retracted.is_none());
+            let mut live: Vec<Episode> = live.map(|alert| alert.episode.clone()).collect();
+            let order = |one: &Episode| (one.rule.clone(), one.opened.clone());
+            live.sort_by_key(order);
+            kept.sort_by_key(order);
+            prop_assert_eq!(&live, &kept);
+            let mut ids: Vec<&str> = stored.alerts.iter().map(|one| one.id.as_str()).collect();
+            ids.sort_unstable();
+            prop_assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "an id twice: {ids:?}");
+            prop_assert_eq!(stored.tell(Some(from), &told), 0, "the same again changes nothing");
+        }
+    }
+}
