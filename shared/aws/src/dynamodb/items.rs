@@ -8,6 +8,7 @@
 //! - [`timers`]: timers and the state of the sweep, in the outputs table
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -66,8 +67,12 @@ fn units(size: usize, unit: usize) -> f64 {
     u32::try_from(size.div_ceil(unit).max(1)).map_or(0.0, f64::from)
 }
 
-fn read_number(item: &Item) -> Option<u64> {
-    item.get("v")?.as_n().ok()?.parse().ok()
+fn read_number<N: FromStr>(item: &Item, name: &str) -> Option<N> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+fn key(pk: &str, sk: &str) -> Item {
+    item([("pk", text(pk)), ("sk", text(sk))])
 }
 
 fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
