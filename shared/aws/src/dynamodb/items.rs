@@ -6,6 +6,7 @@
 //! - [`requests`]: claims of idempotency keys
 //! - [`letters`]: the items of the letters table
 //! - [`timers`]: timers and the state of the sweep, in the outputs table
+//! - [`alerts`]: alerts and the commit that they reflect, in the outputs table
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use drover_core::base::error::{Reason, Unavailable};
 
+pub(super) mod alerts;
 pub(super) mod ledger;
 pub(super) mod letters;
 pub(super) mod registry;
