@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use drover_core::ports::{Clock, Documents, Listing, Store};
+use drover_core::ports::{Alerts, Clock, Documents, Listing, Store};
 use drover_http::layers::json_only;
 
 mod access;
@@ -53,9 +53,9 @@ use health::{Health, Probes, Process};
 pub const FUNCTION: &str = "query";
 
 /// The ports that reading needs.
-pub trait QueryPorts: Store + Listing + Documents + Clock {}
+pub trait QueryPorts: Store + Listing + Alerts + Documents + Clock {}
 
-impl<W: Store + Listing + Documents + Clock> QueryPorts for W {}
+impl<W: Store + Listing + Alerts + Documents + Clock> QueryPorts for W {}
 
 /// The state of one execution environment.
 pub struct Query<W, P, C> {
