@@ -227,6 +227,7 @@ fn variables() -> Vec<(&'static str, String)> {
         ("DROVER_REGISTRY_TABLE", "drover-registry"),
         ("DROVER_REQUESTS_TABLE", "drover-requests"),
         ("DROVER_LETTERS_TABLE", "drover-letters"),
+        ("DROVER_OUTPUTS_TABLE", "drover-outputs"),
     ];
     let mut variables: Vec<_> = fixed.map(|(name, value)| (name, value.to_owned())).into();
     variables.push(("DROVER_DEAD_LETTER_QUEUE_URL", queue("dead-letters")));

@@ -88,9 +88,9 @@ async fn a_late_event_takes_an_alert_back_under_its_id() {
     for unknown in ["0".repeat(32), "x".to_owned()] {
         assert_eq!(read(&running, &format!("/api/v1/alerts/{unknown}")).await.0, 404);
     }
-    let acme =
-        get_api(running.host.addresses(), &format!("/api/v1/alerts/{id}"), "drover-acme-key");
-    assert_eq!(acme.await.status(), 404, "another tenant does not see it");
+    let path = format!("/api/v1/alerts/{id}");
+    let acme = get_api(running.host.addresses(), &path, "drover-acme-key").await;
+    assert_eq!(acme.status(), 404, "another tenant does not see it");
     assert_eq!(read(&running, "/api/v1/alerts?state=open").await.0, 400);
 
     let data = ["--data", running.folder()];

@@ -22,7 +22,7 @@ pub const REGISTRY: &str = "registry";
 pub const LETTERS: &str = "letters";
 /// Requests with an idempotency key.
 pub const REQUESTS: &str = "requests";
-/// Timers.
+/// Timers and alerts.
 pub const OUTPUTS: &str = "outputs";
 /// A ledger for one tenant.
 pub const OWN_LEDGER: &str = "ledger-own";

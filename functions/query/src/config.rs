@@ -9,7 +9,7 @@ use drover_http::settings::HttpSettings;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `DROVER_LEDGER_TABLE`, `DROVER_REGISTRY_TABLE`, `DROVER_DEAD_LETTER_QUEUE_URL`,
-    /// `DROVER_BUFFER_QUEUE_URL`. The queues are used for health probes only.
+    /// `DROVER_BUFFER_QUEUE_URL`, and `DROVER_OUTPUTS_TABLE` (alerts). The queues are used for health probes only.
     pub aws: AwsConfig,
     /// `DROVER_AUTH_MODE`, the names of the claims, and `DROVER_CORS_ORIGINS`.
     pub http: HttpSettings,
@@ -25,7 +25,10 @@ impl Config {
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Misconfigured> {
         let variables = Variables(variable);
         Ok(Self {
-            aws: AwsConfig::read(&variables)?,
+            aws: AwsConfig {
+                outputs_table: Some(variables.text("DROVER_OUTPUTS_TABLE")?.into()),
+                ..AwsConfig::read(&variables)?
+            },
             http: HttpSettings::read(&variables)?,
             metrics: Keeping::read(&variables)?,
         })

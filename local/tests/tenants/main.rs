@@ -1,6 +1,7 @@
 //! Two tenants that use the same names for everything, seen through HTTP only: on every route, each
 //! tenant sees only its own values and counts.
 //!
+//! - [`alerts`]: alerts of each tenant
 //! - [`question`]: the tenants, and the request for each route
 
 #![recursion_limit = "256"]
@@ -11,6 +12,7 @@
     reason = "clippy does not recognize test helpers as tests"
 )]
 
+mod alerts;
 mod question;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,8 +36,8 @@ struct Running {
     _data: TempDir,
     /// When the first event was observed.
     start: Timestamp,
-    /// A letter and a run of each tenant, by its name.
-    ids: BTreeMap<&'static str, (String, String)>,
+    /// A letter, a run and an alert of each tenant, by its name.
+    ids: BTreeMap<&'static str, [String; 3]>,
 }
 
 impl Running {
@@ -54,8 +56,9 @@ impl Running {
         for own in [DEMO, ACME] {
             running.until_processed(own).await;
             running.reject_records(own).await;
-            let ids = (running.letter(own).await, running.replay_nothing(own).await);
-            running.ids.insert(own.name, ids);
+            let (letter, replay) = (running.letter(own).await, running.replay_nothing(own).await);
+            let alert = alerts::put_two(running.host.addresses().dynamodb, own, start).await;
+            running.ids.insert(own.name, [letter, replay, alert]);
         }
         running
     }
@@ -171,9 +174,10 @@ impl Running {
     }
 
     fn target(&self, own: Tenant, question: &Question) -> String {
-        let (letter, replay) = &self.ids[own.name];
+        let [letter, replay, alert] = &self.ids[own.name];
         let target = question.target.replace("{after}", &self.at(15).to_string());
-        target.replace("{letter}", letter).replace("{replay}", replay)
+        let target = target.replace("{letter}", letter).replace("{replay}", replay);
+        target.replace("{alert}", alert)
     }
 }
 
@@ -200,8 +204,10 @@ async fn every_read_shows_a_tenant_only_its_own_data() {
         let other = if own == DEMO { ACME } else { DEMO };
         let subject = format!("/api/v1/subjects/device/{}", own_device(other));
         assert_eq!(running.get(own, &subject).await.status, 404);
-        let replay = format!("/api/v1/replays/{}", running.ids[other.name].1);
-        assert_eq!(running.get(own, &replay).await.status, 404);
+        let [_, replay, alert] = &running.ids[other.name];
+        for theirs in [format!("/api/v1/replays/{replay}"), format!("/api/v1/alerts/{alert}")] {
+            assert_eq!(running.get(own, &theirs).await.status, 404, "{theirs}");
+        }
     }
     running.host.stop().await.unwrap();
 }
@@ -226,7 +232,7 @@ async fn a_cursor_of_one_tenant_is_invalid_for_the_other() {
         routes.insert(question.route);
     }
     // The fourth route with cursors returns a first cursor only after 10,000 readings.
-    let expected = ["/api/v1/dead-letters", "/api/v1/events", "/api/v1/subjects"];
+    let expected = ["/api/v1/alerts", "/api/v1/dead-letters", "/api/v1/events", "/api/v1/subjects"];
     assert_eq!(routes.into_iter().collect::<Vec<_>>(), expected);
     running.host.stop().await.unwrap();
 }

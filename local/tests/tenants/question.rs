@@ -55,8 +55,8 @@ impl Tenant {
 pub(crate) struct Question {
     /// The route as in the OpenAPI document.
     pub(crate) route: &'static str,
-    /// `{after}` is 15 seconds after the first event; `{letter}` and `{replay}` are ids of the
-    /// tenant.
+    /// `{after}` is 15 seconds after the first event; `{letter}`, `{replay}` and `{alert}` are ids of
+    /// the tenant.
     pub(crate) target: &'static str,
     pub(crate) shown: fn(&Value) -> Value,
     pub(crate) expected: fn(Tenant) -> Value,
@@ -240,6 +240,24 @@ pub(crate) const QUESTIONS: &[Question] = &[
         target: "/api/v1/replays/{replay}",
         shown: |answer| json!([answer["phase"], answer["dry_run"]]),
         expected: |_| json!(["done", true]),
+    },
+    Question {
+        route: "/api/v1/alerts",
+        target: "/api/v1/alerts?limit=1",
+        shown: |answer| each(&answer["alerts"], |one| one["value"].clone()),
+        expected: |own| json!([own.value]),
+    },
+    Question {
+        route: "/api/v1/alerts",
+        target: "/api/v1/alerts?subject=device/d-1",
+        shown: |answer| each(&answer["alerts"], |one| one["value"].clone()),
+        expected: |own| json!([own.value, own.value]),
+    },
+    Question {
+        route: "/api/v1/alerts/{id}",
+        target: "/api/v1/alerts/{alert}",
+        shown: |answer| json!([answer["subject"], answer["value"]]),
+        expected: |own| json!([{"kind": "device", "id": "d-1"}, own.value]),
     },
     Question {
         route: "/buffer/stats",

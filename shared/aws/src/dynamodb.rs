@@ -9,7 +9,7 @@
 //! - [`listing`]: reads the listing index
 //! - [`registry`]: writes documents; [`requests`]: claims idempotency keys
 //! - [`single_items`]: reads and conditional writes of single items
-//! - [`letters`]: letters, runs and leases; [`timers`]: timers, and the cursor of the sweep
+//! - [`letters`]: letters, runs and leases; [`timers`]: timers, and the cursor of the sweep; [`alerts`]: alerts
 //! - [`erasing`]: deletes the items of a forgotten subject
 //! - [`capacity`]: the consumed capacity of a call
 //!
@@ -29,6 +29,7 @@ use drover_core::ports::{Documents, Store, SubjectLocation, Together};
 use crate::Aws;
 use crate::calls::unavailable;
 
+mod alerts;
 mod capacity;
 mod erasing;
 mod heads;

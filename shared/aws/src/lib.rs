@@ -63,7 +63,7 @@ pub struct AwsConfig {
     pub requests_table: Option<Arc<str>>,
     /// The table of stored letters and replay runs, for functions that use it.
     pub letters_table: Option<Arc<str>>,
-    /// The table of timers, for functions that use it.
+    /// The table of timers and alerts, for functions that use it.
     pub outputs_table: Option<Arc<str>>,
 }
 

@@ -7,7 +7,7 @@
 //! | registry | `pk` (S) | |
 //! | letters | `pk` (S), `sk` (S) | TTL `x` |
 //! | requests | `pk` (S) | TTL `x` |
-//! | outputs | `pk` (S), `sk` (S) | TTL `x` |
+//! | outputs | `pk` (S), `sk` (S) | indexes `alerts`: `g` (S), `i` (S), and `open`: `o` (S), `i` (S), both whole items; TTL `x` |
 //!
 //! On AWS the ledger also has a change stream with both images; here [`enable_stream`] switches it on
 //! where a reader needs it.
@@ -15,6 +15,7 @@
 //! All tables are billed on demand. The code does not wait for a table to become active: in the
 //! embedded services it is active at once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
@@ -31,6 +32,10 @@ use crate::calls::{patient_timeouts, unavailable};
 
 /// The ledger's index that listings read.
 pub const ACTIVITY_INDEX: &str = "activity";
+/// The index of outputs with all alerts of a tenant.
+pub const ALERTS_INDEX: &str = "alerts";
+/// The index of outputs with the open alerts of a tenant.
+pub const OPEN_ALERTS_INDEX: &str = "open";
 
 /// The table of the change stream `arn:aws:dynamodb:<region>:<account>:table/<table>/stream/<time>`.
 pub fn table_of_stream(arn: &str) -> Option<&str> {
@@ -48,7 +53,7 @@ pub struct TableNames {
     pub letters: Arc<str>,
     /// Answers to requests with an idempotency key.
     pub requests: Arc<str>,
-    /// Timers.
+    /// Timers and alerts.
     pub outputs: Arc<str>,
 }
 
@@ -59,11 +64,12 @@ pub struct TableNames {
 pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), Unavailable> {
     let client = &patient(client);
     let text = ScalarAttributeType::S;
-    create(client, Table::new(&names.ledger).sorted(ScalarAttributeType::B).listed()).await?;
+    let ledger = Table::new(&names.ledger).sorted(ScalarAttributeType::B);
+    create(client, ledger.indexed(&LEDGER_INDEXES)).await?;
     create(client, Table::new(&names.registry)).await?;
     create(client, Table::new(&names.letters).sorted(text.clone())).await?;
     create(client, Table::new(&names.requests)).await?;
-    create(client, Table::new(&names.outputs).sorted(text)).await?;
+    create(client, Table::new(&names.outputs).sorted(text).indexed(&OUTPUTS_INDEXES)).await?;
     for table in [&names.ledger, &names.letters, &names.requests, &names.outputs] {
         expire(client, table).await?;
     }
@@ -135,23 +141,50 @@ pub async fn change_stream(
     Ok(stream)
 }
 
+/// An index. Its keys are strings.
+struct Index {
+    name: &'static str,
+    hash: &'static str,
+    range: &'static str,
+    projection: ProjectionType,
+}
+
+const LEDGER_INDEXES: [Index; 1] =
+    [Index { name: ACTIVITY_INDEX, hash: "a", range: "h", projection: ProjectionType::KeysOnly }];
+const OUTPUTS_INDEXES: [Index; 2] = [
+    Index { name: ALERTS_INDEX, hash: "g", range: "i", projection: ProjectionType::All },
+    Index { name: OPEN_ALERTS_INDEX, hash: "o", range: "i", projection: ProjectionType::All },
+];
+
+impl Index {
+    fn request(&self) -> Result<GlobalSecondaryIndex, BuildError> {
+        let projection = Projection::builder().projection_type(self.projection.clone()).build();
+        GlobalSecondaryIndex::builder()
+            .index_name(self.name)
+            .key_schema(key(self.hash, KeyType::Hash)?)
+            .key_schema(key(self.range, KeyType::Range)?)
+            .projection(projection)
+            .build()
+    }
+}
+
 struct Table<'a> {
     name: &'a str,
     sort_key: Option<ScalarAttributeType>,
-    has_activity: bool,
+    indexes: &'a [Index],
 }
 
 impl<'a> Table<'a> {
     fn new(name: &'a str) -> Self {
-        Self { name, sort_key: None, has_activity: false }
+        Self { name, sort_key: None, indexes: &[] }
     }
 
     fn sorted(self, sort_key: ScalarAttributeType) -> Self {
         Self { sort_key: Some(sort_key), ..self }
     }
 
-    fn listed(self) -> Self {
-        Self { has_activity: true, ..self }
+    fn indexed(self, indexes: &'a [Index]) -> Self {
+        Self { indexes, ..self }
     }
 
     fn request(self, client: &Client) -> Result<CreateTableFluentBuilder, BuildError> {
@@ -167,11 +200,13 @@ impl<'a> Table<'a> {
                 .key_schema(key("sk", KeyType::Range)?)
                 .attribute_definitions(attribute("sk", sort_key)?);
         }
-        if self.has_activity {
-            request = request
-                .attribute_definitions(attribute("a", text.clone())?)
-                .attribute_definitions(attribute("h", text)?)
-                .global_secondary_indexes(activity()?);
+        for index in self.indexes {
+            request = request.global_secondary_indexes(index.request()?);
+        }
+        // Indexes may share an attribute, which is defined once.
+        let keys = self.indexes.iter().flat_map(|index| [index.hash, index.range]);
+        for name in keys.collect::<BTreeSet<_>>() {
+            request = request.attribute_definitions(attribute(name, text.clone())?);
         }
         Ok(request)
     }
@@ -204,15 +239,6 @@ async fn expire(client: &Client, table: &str) -> Result<(), Unavailable> {
             _ => Err(unavailable("switching expiry on", &error)),
         },
     }
-}
-
-fn activity() -> Result<GlobalSecondaryIndex, BuildError> {
-    GlobalSecondaryIndex::builder()
-        .index_name(ACTIVITY_INDEX)
-        .key_schema(key("a", KeyType::Hash)?)
-        .key_schema(key("h", KeyType::Range)?)
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
-        .build()
 }
 
 fn key(name: &str, role: KeyType) -> Result<KeySchemaElement, BuildError> {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use drover_core::base::cost::Metered;
 use drover_core::base::error::Unavailable;
+use drover_core::base::id::SubjectKey;
+use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::message::Message;
 use drover_core::intake::document::{DocumentName, StoredDocument};
@@ -13,8 +15,9 @@ use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::{Faulty, Memory};
+use drover_core::outputs::alerts::{AlertList, AlertPage, AlertWrite, Reflected, SubjectAlerts};
 use drover_core::ports::{
-    Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation, Together,
+    Alerts, Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation, Together,
 };
 
 /// A memory whose clock advances with ledger reads and writes. Clones share it.
@@ -87,6 +90,35 @@ impl Listing for SlowPorts {
         limit: usize,
     ) -> Result<Metered<Vec<String>>, Unavailable> {
         self.memory.hours(shard, below, limit).await
+    }
+}
+
+impl Alerts for SlowPorts {
+    async fn alerts(
+        &self,
+        subject: &SubjectKey,
+        closed_from: Timestamp,
+    ) -> Result<Metered<SubjectAlerts>, Unavailable> {
+        self.memory.alerts(subject, closed_from).await
+    }
+
+    async fn write_alerts(
+        &self,
+        subject: &SubjectKey,
+        expected: Option<Reflected>,
+        new: Reflected,
+        writes: &[AlertWrite],
+        now: Timestamp,
+    ) -> Result<Metered<bool>, Unavailable> {
+        self.memory.write_alerts(subject, expected, new, writes, now).await
+    }
+
+    async fn list_alerts(
+        &self,
+        tenant: &TenantScope,
+        page: &AlertPage,
+    ) -> Result<Metered<AlertList>, Unavailable> {
+        self.memory.list_alerts(tenant, page).await
     }
 }
 

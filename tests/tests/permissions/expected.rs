@@ -130,6 +130,8 @@ const ACTIVITY: &[&str] = &["<drover-state-LedgerTableArn>/index/activity"];
 const REQUESTS: &[&str] = &["<drover-state-RequestsTableArn>"];
 const LETTERS: &[&str] = &["<drover-state-LettersTableArn>"];
 const OUTPUTS: &[&str] = &["<drover-state-OutputsTableArn>"];
+const ALERTS: &[&str] =
+    &["<drover-state-OutputsTableArn>/index/alerts", "<drover-state-OutputsTableArn>/index/open"];
 const READ_STREAM: &str = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator \
     dynamodb:ListStreams";
 const QUEUES: &[&str] = &["<drover-state-DeadLetterQueueArn>", "<drover-state-BufferQueueArn>"];
@@ -169,11 +171,12 @@ const PROCESSOR: [(&str, &[&str]); 4] = [
     (WRITE, LEDGER),
     ("sqs:SendMessage", QUEUES),
 ];
-const QUERY: [(&str, &[&str]); 5] = [
+const QUERY: [(&str, &[&str]); 6] = [
     (LOG, &["${QueryLogs.Arn}"]),
     ("dynamodb:GetItem", REGISTRY),
     (READ, LEDGER),
     ("dynamodb:Query", ACTIVITY),
+    ("dynamodb:Query", ALERTS),
     ("sqs:GetQueueAttributes", QUEUES),
 ];
 const REPLAY: [(&str, &[&str]); 5] = [

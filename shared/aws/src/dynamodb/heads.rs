@@ -10,7 +10,7 @@ use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::ledger::StoredHead;
 
-use super::capacity::counted;
+use super::capacity::{counted, total};
 use super::items::{self, Item};
 use crate::calls::unavailable;
 
@@ -82,7 +82,7 @@ async fn get(client: &Client, table: &str, pks: &[String]) -> HashMap<String, He
 
 /// Decodes an answer. A key that is neither returned nor unprocessed does not exist.
 fn got(answer: BatchGetItemOutput, pks: HashSet<&String>) -> HashMap<String, HeadRead> {
-    let counted = answer.consumed_capacity().iter().map(|one| counted(Some(one))).sum::<f64>();
+    let counted = total(answer.consumed_capacity());
     let mut found: HashMap<String, Option<Item>> =
         pks.into_iter().map(|pk| (pk.clone(), None)).collect();
     let left_out = answer.unprocessed_keys.into_iter().flat_map(HashMap::into_values);

@@ -6,13 +6,16 @@
 //! - [`requests`]: claims of idempotency keys
 //! - [`letters`]: the items of the letters table
 //! - [`timers`]: timers and the state of the sweep, in the outputs table
+//! - [`alerts`]: alerts and the commit that they reflect, in the outputs table
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use drover_core::base::error::{Reason, Unavailable};
 
+pub(super) mod alerts;
 pub(super) mod ledger;
 pub(super) mod letters;
 pub(super) mod registry;
@@ -66,8 +69,12 @@ fn units(size: usize, unit: usize) -> f64 {
     u32::try_from(size.div_ceil(unit).max(1)).map_or(0.0, f64::from)
 }
 
-fn read_number(item: &Item) -> Option<u64> {
-    item.get("v")?.as_n().ok()?.parse().ok()
+fn read_number<N: FromStr>(item: &Item, name: &str) -> Option<N> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+fn key(pk: &str, sk: &str) -> Item {
+    item([("pk", text(pk)), ("sk", text(sk))])
 }
 
 fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {

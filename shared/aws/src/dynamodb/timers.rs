@@ -117,7 +117,7 @@ impl Timers for Aws {
 }
 
 impl Aws {
-    fn outputs(&self) -> Result<Table<'_>, Unavailable> {
+    pub(super) fn outputs(&self) -> Result<Table<'_>, Unavailable> {
         let dependency = Dependency::OutputsTable;
         let name = self.config.outputs_table.as_deref().ok_or_else(|| {
             Unavailable::new(Reason::Misconfigured, "this deployment has no outputs table")

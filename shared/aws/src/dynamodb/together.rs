@@ -8,7 +8,7 @@ use drover_core::base::cost::{Metered, Units};
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::ports::Together;
 
-use super::capacity::counted;
+use super::capacity::total;
 use super::heads::ItemKey;
 use super::items::{self, Item};
 use crate::calls::unavailable;
@@ -28,7 +28,7 @@ pub(super) async fn read(
         .send()
         .await
         .map_err(|error| unavailable("reading a head with a page", &error))?;
-    let read = answer.consumed_capacity().iter().map(|one| counted(Some(one))).sum();
+    let read = total(answer.consumed_capacity());
     // Responses are in the order of the request. An item that does not exist is empty.
     let mut items = answer.responses.unwrap_or_default().into_iter();
     let mut next = || items.next()?.item.filter(|item| !item.is_empty());

@@ -21,7 +21,7 @@ use drover_core::base::error::{Reason, Unavailable};
 use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::{LedgerWrite, PageWrite};
 
-use super::capacity::counted;
+use super::capacity::{counted, total};
 use super::heads::ItemKey;
 use super::items::{self, Item};
 use crate::calls::{Failure, names_one_key, unavailable};
@@ -43,7 +43,7 @@ pub(crate) enum Unwritten {
 }
 
 /// The cost factor of a transaction: it writes each item twice, to prepare and to commit.
-const TRANSACTION: f64 = 2.0;
+pub(super) const TRANSACTION: f64 = 2.0;
 
 impl Unwritten {
     /// Converts the failure into the answer of the port.
@@ -134,11 +134,8 @@ pub(super) async fn transact(
         .send()
         .await;
     match sent {
-        Ok(answer) => {
-            let tables = answer.consumed_capacity.unwrap_or_default();
-            Ok(tables.iter().map(|table| counted(Some(table))).sum())
-        }
-        Err(error) => Err(transaction_failed(error)),
+        Ok(answer) => Ok(total(answer.consumed_capacity())),
+        Err(error) => Err(transaction_failed(&error)),
     }
 }
 
@@ -192,40 +189,48 @@ fn put_failed(error: SdkError<PutItemError>) -> Unwritten {
     }
 }
 
-fn transaction_failed(error: SdkError<TransactWriteItemsError>) -> Unwritten {
-    match error {
-        SdkError::ServiceError(answered) if answered.err().is_transaction_canceled_exception() => {
-            match answered.into_err() {
-                TransactWriteItemsError::TransactionCanceledException(error) => {
-                    cancelled(error.cancellation_reasons.unwrap_or_default())
-                }
-                _ => Unwritten::Unknown(Reason::Unreachable),
-            }
-        }
-        error => unwritten(&error).unwrap_or(Unwritten::Unknown(Reason::Contention)),
+fn transaction_failed(error: &SdkError<TransactWriteItemsError>) -> Unwritten {
+    match cancellation_reasons(error) {
+        Some(reasons) => cancelled("writing head and pages", Dependency::LedgerTable, reasons),
+        None => unwritten(error).unwrap_or(Unwritten::Unknown(Reason::Contention)),
     }
 }
 
-/// Reads the reasons of a cancelled transaction: one for each item, in order, with the code `None` for items
-/// that did not fail. A failed condition of a page does not show whether the head has changed.
-fn cancelled(reasons: Vec<CancellationReason>) -> Unwritten {
+/// The reasons of a cancelled transaction: one for each item, in order, with the code `None` for items that did
+/// not fail. `None`: the call failed in another way.
+pub(super) fn cancellation_reasons<R>(
+    error: &SdkError<TransactWriteItemsError, R>,
+) -> Option<Vec<CancellationReason>> {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+        error.as_service_error()
+    else {
+        return None;
+    };
+    Some(cancelled.cancellation_reasons.clone().unwrap_or_default())
+}
+
+/// Classifies a cancelled transaction. The first item decides who writes. The failed condition of another item
+/// does not show whether the first item has changed.
+pub(super) fn cancelled(
+    operation: &str,
+    dependency: Dependency,
+    reasons: Vec<CancellationReason>,
+) -> Unwritten {
     let refused = reasons.iter().find_map(|reason| match failure(reason)? {
         failure @ (Failure::Refused | Failure::Invalid) => Some((failure, reason)),
         _ => None,
     });
     if let Some((failure, reason)) = refused {
         let said = Said(reason.message().unwrap_or("nothing"));
-        let message = format!("writing head and pages was rejected: said=`{said}`");
-        return Unwritten::Unavailable(
-            Unavailable::new(failure.reason(), message).of(Dependency::LedgerTable),
-        );
+        let message = format!("{operation} was rejected: said=`{said}`");
+        return Unwritten::Unavailable(Unavailable::new(failure.reason(), message).of(dependency));
     }
-    let first = reasons.iter().find_map(failure).map_or(Reason::Unreachable, Failure::reason);
+    let reason = reasons.iter().find_map(failure).map_or(Reason::Unreachable, Failure::reason);
     match reasons.into_iter().next() {
-        Some(head) if failure(&head) == Some(Failure::Condition) => {
-            Unwritten::Lost { stored: head.item, factor: TRANSACTION }
+        Some(first) if failure(&first) == Some(Failure::Condition) => {
+            Unwritten::Lost { stored: first.item, factor: TRANSACTION }
         }
-        _ => Unwritten::Unknown(first),
+        _ => Unwritten::Unknown(reason),
     }
 }
 

@@ -100,7 +100,7 @@ pub(in crate::dynamodb) fn page_item(pk: &str, write: &PageWrite) -> Item {
 /// # Errors
 /// The item is corrupt.
 pub(in crate::dynamodb) fn read_head(mut item: Item) -> Result<StoredHead, Unavailable> {
-    match (read_number(&item), item.remove("d")) {
+    match (read_number(&item, "v"), item.remove("d")) {
         (Some(version), Some(AttributeValue::B(bytes))) => {
             Ok(StoredHead { version, bytes: bytes.into_inner() })
         }

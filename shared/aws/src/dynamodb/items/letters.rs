@@ -13,7 +13,7 @@ use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::Chunk;
 use drover_core::dead_letter::letter::{FiledChunk, Lease, StoredLetter, StoredRun};
 
-use super::{Item, broken, bytes, item, number, read_number, text};
+use super::{Item, broken, bytes, item, key, number, read_number, text};
 
 const LEASE: &str = "LEASE";
 const CHUNKS: &str = "C#";
@@ -61,10 +61,6 @@ pub(in crate::dynamodb) fn chunk_name(id: &str, number: u32) -> String {
     format!("{CHUNKS}{id}#{number:04}")
 }
 
-fn key(pk: &str, sk: &str) -> Item {
-    item([("pk", text(pk)), ("sk", text(sk))])
-}
-
 fn with<const N: usize>(mut key: Item, attributes: [(&str, AttributeValue); N]) -> Item {
     key.extend(item(attributes));
     key
@@ -86,7 +82,7 @@ pub(in crate::dynamodb) fn letter_item(pk: &str, stored: &StoredLetter) -> Optio
 /// # Errors
 /// The item is corrupt.
 pub(in crate::dynamodb) fn read_letter(mut item: Item) -> Result<StoredLetter, Unavailable> {
-    match (read_number(&item), item.remove("d")) {
+    match (read_number(&item, "v"), item.remove("d")) {
         (Some(version), Some(AttributeValue::S(json))) => {
             let letter = serde_json::from_str(&json).map_err(|_| broken("letter"))?;
             Ok(StoredLetter { letter, version })
@@ -143,7 +139,7 @@ pub(in crate::dynamodb) fn run_item(pk: &str, id: &str, run: &StoredRun, expires
 /// # Errors
 /// The item is corrupt.
 pub(in crate::dynamodb) fn read_run(mut item: Item) -> Result<StoredRun, Unavailable> {
-    match (read_number(&item), item.remove("d")) {
+    match (read_number(&item, "v"), item.remove("d")) {
         (Some(version), Some(AttributeValue::B(bytes))) => {
             Ok(StoredRun { bytes: bytes.into_inner(), version })
         }

@@ -25,7 +25,7 @@ pub(in crate::dynamodb) fn document_item(name: String, document: &StoredDocument
 /// # Errors
 /// The item is corrupt.
 pub(in crate::dynamodb) fn read_document(mut item: Item) -> Result<StoredDocument, Unavailable> {
-    match (read_number(&item), item.remove("d")) {
+    match (read_number(&item, "v"), item.remove("d")) {
         (Some(revision), Some(AttributeValue::S(json))) => Ok(StoredDocument { json, revision }),
         _ => Err(broken("document")),
     }

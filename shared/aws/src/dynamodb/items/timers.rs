@@ -15,12 +15,12 @@ use drover_core::base::time::Timestamp;
 use drover_core::outputs::timers::sweeping::SweepState;
 use drover_core::outputs::timers::{Minute, Partition, Timer, TimerKey};
 
-use super::{Item, broken, item, number, text};
+use super::{Item, broken, item, key, number, read_number, text};
 
 /// Reads [`entry_item`]. `None`: this version cannot read the entry.
 pub(in crate::dynamodb) fn read_entry(partition: Partition, item: &Item) -> Option<Timer> {
     let text = |name: &str| item.get(name)?.as_s().ok();
-    let failures = item.get("f")?.as_n().ok()?.parse().ok()?;
+    let failures = read_number(item, "f")?;
     Timer::read(partition.minute, text("sk")?, text("s")?, failures)
 }
 
@@ -78,7 +78,7 @@ pub(in crate::dynamodb) fn armed_values(minute: Minute) -> Item {
 /// The item is corrupt.
 #[expect(clippy::needless_pass_by_value, reason = "like every function that reads an item")]
 pub(in crate::dynamodb) fn read_armed(item: Item) -> Result<Minute, Unavailable> {
-    integer(&item, "m").map(Minute).ok_or_else(|| broken("armed minute"))
+    read_number(&item, "m").map(Minute).ok_or_else(|| broken("armed minute"))
 }
 
 /// The state of the sweep.
@@ -105,22 +105,14 @@ pub(in crate::dynamodb) fn sweep_values(state: &SweepState) -> Item {
 /// # Errors
 /// The item is corrupt.
 pub(in crate::dynamodb) fn read_sweep(mut item: Item) -> Result<SweepState, Unavailable> {
-    let next = integer(&item, "n").map(Minute);
-    let until = integer(&item, "u").and_then(Timestamp::from_micros);
+    let next = read_number(&item, "n").map(Minute);
+    let until = read_number(&item, "u").and_then(Timestamp::from_micros);
     match (next, item.remove("t"), until) {
         (Some(next), Some(AttributeValue::S(token)), Some(until)) => {
             Ok(SweepState { next, token, until })
         }
         _ => Err(broken("state of the sweep")),
     }
-}
-
-fn integer(item: &Item, name: &str) -> Option<i64> {
-    item.get(name)?.as_n().ok()?.parse().ok()
-}
-
-fn key(pk: &str, sk: &str) -> Item {
-    item([("pk", text(pk)), ("sk", text(sk))])
 }
 
 #[cfg(test)]

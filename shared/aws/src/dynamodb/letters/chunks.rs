@@ -11,7 +11,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
-    ConsumedCapacity, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, WriteRequest,
+    KeysAndAttributes, PutRequest, ReturnConsumedCapacity, WriteRequest,
 };
 use drover_core::base::cost::{Metered, Units};
 use drover_core::base::dependency::Dependency;
@@ -22,7 +22,7 @@ use drover_core::ports::Clock as _;
 
 use crate::Aws;
 use crate::calls::{bulk_timeouts, unavailable};
-use crate::dynamodb::capacity::counted;
+use crate::dynamodb::capacity::{counted, total};
 use crate::dynamodb::items::{Item, letters as shapes};
 
 /// Maximum number of puts in one batch.
@@ -86,7 +86,7 @@ async fn put_all(aws: &Aws, mut puts: Vec<WriteRequest>) -> Result<f64, Unavaila
             .send()
             .await
             .map_err(|error| unavailable(OPERATION, &error).of(Dependency::LettersTable))?;
-        units += total(answer.consumed_capacity.as_deref());
+        units += total(answer.consumed_capacity());
         puts = answer.unprocessed_items.and_then(|mut left| left.remove(table)).unwrap_or_default();
         patience.after(aws, OPERATION, count, puts.len()).await?;
     }
@@ -133,7 +133,7 @@ async fn get_all(
             .send()
             .await
             .map_err(|error| unavailable(OPERATION, &error).of(Dependency::LettersTable))?;
-        units += total(answer.consumed_capacity.as_deref());
+        units += total(answer.consumed_capacity());
         let items = answer.responses.and_then(|mut tables| tables.remove(table));
         for item in items.unwrap_or_default() {
             let (name, bytes) = shapes::read_chunk(item)?;
@@ -216,10 +216,6 @@ impl Patience {
 fn write(item: Item) -> Result<WriteRequest, BuildError> {
     let put = PutRequest::builder().set_item(Some(item)).build()?;
     Ok(WriteRequest::builder().put_request(put).build())
-}
-
-fn total(tables: Option<&[ConsumedCapacity]>) -> f64 {
-    tables.unwrap_or_default().iter().map(|table| counted(Some(table))).sum()
 }
 
 fn incomplete() -> Unavailable {
