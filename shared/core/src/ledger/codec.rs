@@ -43,6 +43,7 @@ use crate::view::View;
 
 mod columns;
 mod encoded_entries;
+mod hex;
 mod parts;
 mod texts;
 mod wire;
