@@ -372,7 +372,7 @@ pub const ACTIVITY_SHARDS: u64 = 8;
 impl Activity {
     /// The key of one shard.
     pub(crate) fn shard_key(tenant: &TenantId, kind: &Kind, number: u64) -> String {
-        format!("T#{tenant}#{kind}#{number}")
+        ["T#", tenant.as_str(), "#", kind.as_str(), "#", &number.to_string()].concat()
     }
 
     /// Where a subject stands whose newest event was observed at `watermark`. Its hour starts at

@@ -48,8 +48,8 @@ impl Timestamp {
 
     /// An instant as jiff has it; fractions below a microsecond are cut.
     pub(crate) fn of_instant(instant: jiff::Timestamp) -> Option<Self> {
-        let micros = instant.as_nanosecond().div_euclid(1_000);
-        i64::try_from(micros).ok().and_then(Self::from_micros)
+        let micros = i64::from(instant.subsec_nanosecond().div_euclid(1_000));
+        Self::from_micros(instant.as_second() * MICROS_PER_SECOND + micros)
     }
 
     /// Microseconds since 1970.

@@ -66,7 +66,7 @@ pub(super) fn write(
 
 /// serde_json escapes strings exactly as RFC 8785 requires. Most strings need no escapes.
 fn write_string(string: &str, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    if string.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+    if needs_escapes(string) {
         return serde_json::to_writer(text, string);
     }
     text.push(b'"');
@@ -74,6 +74,26 @@ fn write_string(string: &str, text: &mut Vec<u8>) -> Result<(), serde_json::Erro
     text.push(b'"');
     Ok(())
 }
+
+/// Without an early end: most strings are looked at as a whole anyway.
+fn needs_escapes(string: &str) -> bool {
+    let is_escaped = |byte| ESCAPED.get(usize::from(byte)).copied().unwrap_or_default();
+    string.bytes().fold(false, |found, byte| found | is_escaped(byte))
+}
+
+/// By byte, whether it is escaped in a string. A table is faster than three comparisons.
+#[expect(clippy::indexing_slicing, reason = "an index out of range would stop the build")]
+const ESCAPED: [bool; 256] = {
+    let mut escaped = [false; 256];
+    let mut control = 0;
+    while control < b' ' as usize {
+        escaped[control] = true;
+        control += 1;
+    }
+    escaped[b'"' as usize] = true;
+    escaped[b'\\' as usize] = true;
+    escaped
+};
 
 fn write_number(
     number: &Number,
@@ -93,11 +113,22 @@ fn write_number(
                 }
             }
         }
+        (Doubles::Usual | Doubles::Any, None) if is_written_alike(number) => {
+            serde_json::to_writer(text, number)?;
+        }
         (Doubles::Usual | Doubles::Any, None) => {
             serde_json_canonicalizer::to_writer(number, text)?;
         }
     }
     Ok(doubles)
+}
+
+/// Whether serde_json, which is faster, writes a double as the RFC requires: it has a fraction, and neither
+/// writes it with an exponent.
+fn is_written_alike(number: &Number) -> bool {
+    number
+        .as_f64()
+        .is_some_and(|double| (1e-3..1e15).contains(&double.abs()) && double.fract() != 0.0)
 }
 
 fn write_array(
@@ -241,6 +272,14 @@ mod tests {
     proptest! {
         #[test]
         fn below_2_to_the_53_the_text_equals_the_librarys(value in values()) {
+            let expected = serde_json_canonicalizer::to_string(&value).expect("canonical");
+            prop_assert_eq!(&*canonical_json(&value).expect("canonical"), expected.as_str());
+        }
+
+        #[test]
+        fn usual_doubles_have_the_librarys_text(digits: i64, places in 0i32..24) {
+            #[expect(clippy::cast_precision_loss, reason = "any double will do")]
+            let value = Value::from(digits as f64 / 10f64.powi(places));
             let expected = serde_json_canonicalizer::to_string(&value).expect("canonical");
             prop_assert_eq!(&*canonical_json(&value).expect("canonical"), expected.as_str());
         }

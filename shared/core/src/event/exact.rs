@@ -71,8 +71,12 @@ const fn is_after_number(byte: u8) -> bool {
 /// Whether a number is certainly exact, whatever its double.
 fn is_surely_exact(number: &[u8]) -> bool {
     let is_odd = |byte: &u8| matches!(byte, b'e' | b'E');
-    let ends_in_zero = number.last() == Some(&b'0') && number.contains(&b'.');
-    number.len() <= SURELY_EXACT && !number.iter().any(is_odd) && !ends_in_zero && number != b"-0"
+    let is_short = number.len() <= SURELY_EXACT;
+    is_short && !number.iter().any(is_odd) && !ends_in_zero(number) && number != b"-0"
+}
+
+fn ends_in_zero(number: &[u8]) -> bool {
+    number.last() == Some(&b'0') && number.contains(&b'.')
 }
 
 /// Walks through a text. The recursion is bounded, because serde_json has parsed the text.
@@ -148,13 +152,17 @@ impl<'t> Walk<'t> {
         if has_escapes {
             Cow::Owned(serde_json::from_str(quoted).unwrap_or_default())
         } else {
-            Cow::Borrowed(quoted.trim_matches('"'))
+            Cow::Borrowed(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default())
         }
     }
 }
 
 /// The text of a number, if parsing and writing change it.
 fn written(number: &str) -> Result<Option<Box<str>>, OutOfRange> {
+    if ends_in_zero(number.as_bytes()) && !number.contains(['e', 'E']) {
+        // No number is written like this.
+        return Ok(Some(number.into()));
+    }
     Decimal::parse(number)?;
     let parsed = serde_json::from_str::<Number>(number).ok();
     let same = parsed.is_some_and(|parsed| {

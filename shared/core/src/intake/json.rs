@@ -25,14 +25,28 @@ pub fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(BOM).unwrap_or(text)
 }
 
+/// Checks the whole text for UTF-8, which costs less than checking each string.
+///
+/// # Errors
+/// `malformed_json`, `unsupported_encoding` for compressed data.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, Rejection> {
+    std::str::from_utf8(bytes).map_err(|_| why_not(bytes))
+}
+
 /// Reads a text.
 ///
 /// # Errors
 /// `malformed_json`, `schema_violation` for a number that is out of range, `unsupported_encoding` for
 /// compressed data.
-pub(crate) fn parse(text: &[u8]) -> Result<Value, Rejection> {
-    // Checking the whole text for UTF-8 costs less than checking each string.
-    let Ok(text) = std::str::from_utf8(text) else { return Err(why_not(text)) };
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejection> {
+    text(bytes).and_then(parse_text)
+}
+
+/// Reads a text like [`parse`].
+///
+/// # Errors
+/// As for [`parse`].
+pub(crate) fn parse_text(text: &str) -> Result<Value, Rejection> {
     match serde_json::from_str(text) {
         Ok(Tree(value)) => Ok(value),
         Err(fault) => Err(told(text, &fault)),

@@ -44,6 +44,7 @@ use crate::view::rules::RuleStates;
 
 mod columns;
 mod encoded_entries;
+mod hex;
 mod parts;
 mod texts;
 mod wire;

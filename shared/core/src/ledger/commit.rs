@@ -440,9 +440,10 @@ impl Commit {
     }
 
     fn done(mut self, head: Option<Arc<Head>>) -> Result<(Self, Step), Failed> {
-        let Some(outcomes) = self.outcomes.iter().cloned().collect() else {
+        if self.outcomes.iter().any(Option::is_none) {
             return self.fail(Reason::Bug, "an entry is left without an outcome");
-        };
+        }
+        let outcomes = std::mem::take(&mut self.outcomes).into_iter().flatten().collect();
         self.state = State::Finished;
         Ok((self, Step::Done { outcomes, head }))
     }

@@ -31,6 +31,10 @@ impl<'a> Payload<'a> {
     /// The value at a path, if any.
     pub(super) fn find(self, path: &Pointer) -> Option<Found<'a>> {
         let Self(text) = self;
+        if let Some(name) = only_name(path).filter(|_| text.starts_with('{')) {
+            let [found] = members(text, 1, [name]);
+            return value(text, found?);
+        }
         let (mut at, mut path) = (0, path);
         while let Some((token, rest)) = path.split_front() {
             (at, path) = (step(text, at, token)?, rest);
@@ -45,16 +49,12 @@ impl<'a> Payload<'a> {
         second: &Pointer,
     ) -> (Option<Found<'a>>, Option<Found<'a>>) {
         let Self(text) = self;
-        let one_by_one = || (self.find(first), self.find(second));
-        match (first.split_front(), second.split_front()) {
-            (Some((one, end)), Some((other, other_end)))
-                if text.starts_with('{') && end.is_root() && other_end.is_root() =>
-            {
-                let wanted = [&*one.decoded(), &*other.decoded()];
-                let [first, second] = members(text, 1, wanted);
+        match (only_name(first), only_name(second)) {
+            (Some(one), Some(other)) if text.starts_with('{') => {
+                let [first, second] = members(text, 1, [one, other]);
                 (first.and_then(|at| value(text, at)), second.and_then(|at| value(text, at)))
             }
-            _ => one_by_one(),
+            _ => (self.find(first), self.find(second)),
         }
     }
 
@@ -73,6 +73,13 @@ impl Found<'_> {
             Self::Null | Self::Other => None,
         }
     }
+}
+
+/// The name in a path of one step without escapes. Most paths are such, and taking a path apart costs more than
+/// the step.
+fn only_name(path: &Pointer) -> Option<&str> {
+    let name = path.as_str().strip_prefix('/')?;
+    name.bytes().all(|byte| !matches!(byte, b'/' | b'~')).then_some(name)
 }
 
 /// Where the value begins to which a token leads from the value at `at`.

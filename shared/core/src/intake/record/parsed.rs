@@ -20,6 +20,8 @@ use crate::intake::json::{self, without_bare_words, without_bom};
 #[derive(Debug)]
 pub struct Parsed<'r> {
     record: &'r Record,
+    /// The text of the body, if it was parsed.
+    text: Option<&'r str>,
     json: Result<Value, Rejection>,
     /// Numbers of the body that [`Self::json`] cannot represent.
     exact: OnceLock<Result<Exact, Rejection>>,
@@ -46,7 +48,10 @@ pub(crate) type IdentityText = OnceLock<Result<String, Rejection>>;
 
 impl<'r> Parsed<'r> {
     pub(super) fn new(record: &'r Record) -> Self {
-        Self::of(record, parse(record), None)
+        match record.plain_body().and_then(json::text) {
+            Ok(text) => Self { text: Some(text), ..Self::of(record, json::parse_text(text), None) },
+            Err(rejection) => Self::refused(record, rejection),
+        }
     }
 
     /// A record without a readable body, because its framing cannot be removed.
@@ -59,7 +64,8 @@ impl<'r> Parsed<'r> {
         json: Result<Value, Rejection>,
         element: Option<Element<'r>>,
     ) -> Self {
-        Self { record, json, exact: OnceLock::new(), data: OnceLock::new(), line: None, element }
+        let (exact, data) = (OnceLock::new(), OnceLock::new());
+        Self { record, text: None, json, exact, data, line: None, element }
     }
 
     /// Marks this body as a line of a record. `number` is the part of the whole line.
@@ -112,6 +118,7 @@ impl<'r> Parsed<'r> {
     pub(crate) fn body(&self) -> Option<&str> {
         match &self.element {
             Some(element) => Some(&element.body),
+            None if self.text.is_some() => self.text,
             None => std::str::from_utf8(without_bom(self.record.value.as_deref()?)).ok(),
         }
     }
@@ -227,10 +234,6 @@ impl<'r> Parsed<'r> {
             .get_or_init(|| lost_numbers(body).map_err(|_| json::number_out_of_range(body)));
         exact.as_ref().map(Some).map_err(Clone::clone)
     }
-}
-
-fn parse(record: &Record) -> Result<Value, Rejection> {
-    json::parse(record.plain_body()?)
 }
 
 impl Record {

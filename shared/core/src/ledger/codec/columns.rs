@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::hex;
 use super::wire::{Malformed, Reader, Writer, event_id, instant};
 use crate::base::id::{EventId, Position};
 use crate::base::time::Timestamp;
@@ -37,15 +38,8 @@ impl IdForm {
     /// The form of an id, and its bytes; `digest` is the form of 32 hexadecimal digits.
     pub(super) fn of_id(text: &str, digest: Self) -> (Self, [u8; 16]) {
         const NO_BYTES: [u8; 16] = [0; 16];
-        // Without an early end, many bytes are looked at in one step.
-        let lower = text.bytes().fold(true, |lower, byte| lower & !byte.is_ascii_uppercase());
-        match (text.len(), lower) {
-            (36, true) => Uuid::try_parse(text)
-                .map_or((Self::Text, NO_BYTES), |uuid| (Self::Uuid, uuid.into_bytes())),
-            (32, true) => Uuid::try_parse(text)
-                .map_or((Self::Text, NO_BYTES), |uuid| (digest, uuid.into_bytes())),
-            _ => (Self::Text, NO_BYTES),
-        }
+        let uuid = hex::hyphenated(text).map(|bytes| (Self::Uuid, bytes));
+        uuid.or_else(|| Some((digest, hex::simple(text)?))).unwrap_or((Self::Text, NO_BYTES))
     }
 
     /// The id with these bytes, which a text is not.
@@ -94,14 +88,22 @@ mod extra {
 /// Units of time that columns count in: the coarsest in which every time is whole.
 const SCALES: [i64; 3] = [1_000_000, 1_000, 1];
 
+/// The index of their scale.
 fn scale_of(entries: &[Arc<Entry>]) -> usize {
-    let whole = |scale: &i64| {
-        entries.iter().all(|entry| {
-            entry.position.observed_at.micros() % scale == 0
-                && entry.ingested_at.micros() % scale == 0
-        })
-    };
-    SCALES.iter().position(whole).unwrap_or(SCALES.len() - 1)
+    if are_whole::<{ SCALES[0] }>(entries) {
+        0
+    } else if are_whole::<{ SCALES[1] }>(entries) {
+        1
+    } else {
+        2
+    }
+}
+
+/// The scale is a constant, because a division by any number takes several times longer.
+fn are_whole<const SCALE: i64>(entries: &[Arc<Entry>]) -> bool {
+    entries.iter().all(|entry| {
+        entry.position.observed_at.micros() % SCALE == 0 && entry.ingested_at.micros() % SCALE == 0
+    })
 }
 
 pub(super) fn write_entries(out: &mut Writer, texts: &mut Writer, entries: &[Arc<Entry>]) {
@@ -204,14 +206,21 @@ fn read_placings(input: &mut Reader<'_>, count: usize) -> Result<Vec<Placing>, M
 }
 
 fn write_times(out: &mut Writer, entries: &[Arc<Entry>], extras: u64) {
-    let exponent = scale_of(entries);
-    let scale = SCALES.get(exponent).copied().unwrap_or(1);
-    out.number(exponent as u64 | extras);
+    let scale = scale_of(entries);
+    out.number(scale as u64 | extras);
+    match scale {
+        0 => write_times_in::<{ SCALES[0] }>(out, entries),
+        1 => write_times_in::<{ SCALES[1] }>(out, entries),
+        _ => write_times_in::<{ SCALES[2] }>(out, entries),
+    }
+}
+
+fn write_times_in<const SCALE: i64>(out: &mut Writer, entries: &[Arc<Entry>]) {
     let mut before = 0;
     for entry in entries {
-        let observed = entry.position.observed_at.micros() / scale;
+        let observed = entry.position.observed_at.micros() / SCALE;
         out.signed(observed - before);
-        out.signed(entry.ingested_at.micros() / scale - observed);
+        out.signed(entry.ingested_at.micros() / SCALE - observed);
         before = observed;
     }
 }
