@@ -130,8 +130,11 @@ const ACTIVITY: &[&str] = &["<drover-state-LedgerTableArn>/index/activity"];
 const REQUESTS: &[&str] = &["<drover-state-RequestsTableArn>"];
 const LETTERS: &[&str] = &["<drover-state-LettersTableArn>"];
 const OUTPUTS: &[&str] = &["<drover-state-OutputsTableArn>"];
-const ALERTS: &[&str] =
-    &["<drover-state-OutputsTableArn>/index/alerts", "<drover-state-OutputsTableArn>/index/open"];
+const ALERTS: &[&str] = &[
+    "<drover-state-OutputsTableArn>",
+    "<drover-state-OutputsTableArn>/index/alerts",
+    "<drover-state-OutputsTableArn>/index/open",
+];
 const READ_STREAM: &str = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator \
     dynamodb:ListStreams";
 const QUEUES: &[&str] = &["<drover-state-DeadLetterQueueArn>", "<drover-state-BufferQueueArn>"];
