@@ -122,9 +122,10 @@ async fn faults_of_rules_are_told_with_their_paths() {
 
 #[tokio::test]
 async fn applied_rules_are_versions_and_wrong_rules_are_refused() {
+    // A host begins with a version of its own.
     let running = Running::start().await;
     let report = running.apply(&[("rules/demo.json", hot(30))]).await.unwrap();
-    assert!(report.starts_with("created    rules demo@1  "), "{report}");
+    assert!(report.starts_with("replaced   rules demo@2  "), "{report}");
     assert!(report.ends_with("the rules are in force 90 s from now\n"), "{report}");
     let report = running.apply(&[("rules/demo.json", hot(30))]).await.unwrap();
     assert!(report.starts_with("unchanged  rules demo  "), "{report}");
@@ -137,16 +138,16 @@ async fn applied_rules_are_versions_and_wrong_rules_are_refused() {
     };
     let (_, text) = words(&["show", "demo"]).await;
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), hot(40));
-    let (_, text) = words(&["show", "demo@1"]).await;
+    let (_, text) = words(&["show", "demo@2"]).await;
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), hot(30));
-    let (code, error) = words(&["show", "demo@3"]).await;
-    assert!(code == 1 && error.contains("version=`3` newest=`2`"), "{error}");
+    let (code, error) = words(&["show", "demo@4"]).await;
+    assert!(code == 1 && error.contains("version=`4` newest=`3`"), "{error}");
     let (code, error) = words(&["list", "acme"]).await;
     assert!(code == 1 && error.contains("the tenant has no rules: tenant=`acme`"), "{error}");
     let (_, text) = words(&["list", "demo"]).await;
     assert!(text.contains("\n  hot   telemetry  temperature  -\n"), "{text}");
     let (_, text) = words(&["list", "demo", "--versions"]).await;
-    assert!(text.contains("\n  2  ") && text.contains("starts later"), "{text}");
+    assert!(text.contains("\n  3  ") && text.contains("starts later"), "{text}");
 
     let mut wrong = hot(30);
     wrong["rules"][0]["measure"] = json!("speed");
@@ -154,7 +155,7 @@ async fn applied_rules_are_versions_and_wrong_rules_are_refused() {
     assert!(error.contains("/rules/0/when: the contract has no measure `speed`"), "{error}");
     let documents = folder(&[("rules/demo.json", hot(50))]);
     let (_, text, _) = running.run_apply(documents.path(), &["--dry-run"]).await;
-    assert!(text.contains("would replace rules demo@3  "), "{text}");
+    assert!(text.contains("would replace rules demo@4  "), "{text}");
     assert!(text.contains("/rules: "), "{text}");
     running.stop().await;
 }

@@ -14,10 +14,11 @@ const DECIDING: [&[(&str, &str)]; 7] = [
     &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "jwt"), QUEUE],
     &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key"), TOPIC],
     &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key"), BUS],
-    &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key"), ("DROVER_FEEDS", "off")],
+    &[("DROVER_STREAM", "direct"), ("DROVER_AUTH_MODE", "key"), FEEDS_OFF],
     &[KAFKA, ("DROVER_AUTH_MODE", "key")],
     &[KAFKA, ("DROVER_AUTH_MODE", "jwt")],
 ];
+const FEEDS_OFF: (&str, &str) = ("DROVER_FEEDS", "off");
 const KAFKA: (&str, &str) = ("DROVER_STREAM", "kafka");
 /// The targets of feeds without Kafka: one of them is set.
 const QUEUE: (&str, &str) = ("DROVER_FEEDS_QUEUE_URL", "https://sqs/1/feeds");
@@ -126,6 +127,8 @@ fn a_missing_required_variable_fails_the_start() {
                 let others = settings.iter().filter(|(one, _)| *one != name).copied();
                 // Without an event log, feeds need another target.
                 let instead = (name == KAFKA.0 && settings.contains(&KAFKA)).then_some(QUEUE);
+                let are_off = name == FEEDS_OFF.0 && settings.contains(&FEEDS_OFF);
+                let instead = instead.or(are_off.then_some(QUEUE));
                 let others: Vec<_> = others.chain(instead).collect();
                 let without = |one: &str| (one != name).then(|| source(&others)(one)).flatten();
                 read(&function, without).err()

@@ -9,7 +9,8 @@ use super::state::{Firing, Phase, RuleState, RuleStates, Run};
 use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::view::spec::{NO_SPEC, Specs};
+use crate::view::spec::NO_SPEC;
+use crate::view::specs::Specs;
 
 /// The values of one entry for a rule.
 struct Readings<'a> {

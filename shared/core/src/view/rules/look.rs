@@ -5,7 +5,7 @@ use super::episode::{Change, Ending, Moment, Transition};
 use super::spec::{Clear, Rule, RuleVersion, Severity, Watch};
 use super::state::RuleStates;
 use crate::base::time::Timestamp;
-use crate::view::spec::Specs;
+use crate::view::specs::Specs;
 
 /// What a silence does to a rule, and the time behind which it does.
 struct Due {

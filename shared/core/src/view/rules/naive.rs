@@ -8,7 +8,8 @@ use super::spec::{Clear, Lasting, Rule, RuleVersions, Severity, Watch, Watched};
 use super::{Ending, Episode, Moment};
 use crate::base::time::Timestamp;
 use crate::event::Entry;
-use crate::view::spec::{NO_SPEC, Specs};
+use crate::view::spec::NO_SPEC;
+use crate::view::specs::Specs;
 
 /// A history under one rule.
 struct Life<'a> {
