@@ -95,7 +95,8 @@ fn environment(stack: &Stack, function: &str) -> BTreeMap<String, String> {
 #[test]
 fn in_every_form_each_function_accepts_its_environment() {
     let secret = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:AmazonMSK_app-1";
-    const TARGETS: [(&str, &str); 3] = [
+    const TARGETS: [(&str, &str); 4] = [
+        ("Alerts", "true"),
         ("FeedsQueueArn", "arn:aws:sqs:eu-central-1:111122223333:feeds.fifo"),
         ("FeedsTopicArn", "arn:aws:sns:eu-central-1:111122223333:feeds"),
         ("FeedsBusArn", "arn:aws:events:eu-central-1:111122223333:event-bus/feeds"),
@@ -112,7 +113,7 @@ fn in_every_form_each_function_accepts_its_environment() {
             ("MetricsTenants", "acme,demo"),
             ("CorsOrigins", "https://app.example"),
             ("WebhookOrigins", "eventgrid.azure.net,events.example.com"),
-            (target, if *mode == "direct" { arn } else { "" }),
+            (target, if *mode == "direct" || target == "Alerts" { arn } else { "" }),
         ]);
         let variables = |function| {
             let environment = environment(&stack, function);

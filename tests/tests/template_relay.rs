@@ -16,6 +16,8 @@ const BUS: &str = "arn:aws:events:eu-central-1:111122223333:event-bus/feeds";
 /// The targets without Kafka.
 const TARGETS: [(&str, &str); 3] =
     [("FeedsQueueArn", QUEUE), ("FeedsTopicArn", TOPIC), ("FeedsBusArn", BUS)];
+/// A relay without a target.
+const ALERTS: (&str, &str) = ("Alerts", "true");
 const OWN: &str =
     "arn:aws:dynamodb:eu-central-1:111122223333:table/drover-own-a/stream/2026-11-28T10:00:00.000";
 const OTHER: &str =
@@ -42,7 +44,8 @@ fn in_mode(mode: &str) -> Stack {
 
 /// Every form with a relay.
 fn with_relay() -> Vec<Stack> {
-    STREAMS.map(in_mode).into_iter().chain(TARGETS.map(|target| stack(&[target]))).collect()
+    let without_kafka = TARGETS.into_iter().chain([ALERTS]).map(|one| stack(&[one]));
+    STREAMS.map(in_mode).into_iter().chain(without_kafka).collect()
 }
 
 /// The properties of a resource.
@@ -55,7 +58,7 @@ fn names(stack: &Stack) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_relay_and_all_that_belongs_to_it_exist_only_with_a_target() {
+fn the_relay_and_all_that_belongs_to_it_exist_only_with_a_target_or_for_alerts() {
     let expected = [
         "Relay",
         "RelayFailed",
@@ -70,7 +73,7 @@ fn the_relay_and_all_that_belongs_to_it_exist_only_with_a_target() {
     ];
     let expected: BTreeSet<String> = expected.map(str::to_owned).into();
     let without = names(&stack(&[]));
-    for target in TARGETS {
+    for target in TARGETS.into_iter().chain([ALERTS]) {
         let with = names(&stack(&[target]));
         let added: BTreeSet<_> = with.difference(&without).cloned().collect();
         assert_eq!(added, expected, "{target:?}");
@@ -130,10 +133,10 @@ fn settings_without_their_target_are_refused() {
     check(&[topic_key], &["needs FeedsTopicArn"]);
     check(&[topic, queue_key], &["needs FeedsQueueArn"]);
     check(&[bus, topic_key], &["needs FeedsTopicArn"]);
-    for target in [queue, topic, bus, ("StreamMode", "msk-iam")] {
+    for target in [queue, topic, bus, ALERTS, ("StreamMode", "msk-iam")] {
         check(&[target, TABLES, TENANT], &[]);
     }
-    check(&[TABLES, TENANT], &["need a target"]);
+    check(&[TABLES, TENANT], &["need a relay"]);
     check(&[queue, TENANT], &["need TenantTablePrefix"]);
     let mixed = format!("none,{OWN}");
     check(&[queue, TABLES, ("TenantStreamArns", &mixed)], &["none is the ARN of no stream"]);
@@ -158,9 +161,15 @@ fn the_function_is_built_and_reached_like_the_others() {
         let own = &relay["Properties"]["Environment"]["Variables"];
         let expected = json!({
             "DROVER_OUTPUTS_TABLE": "<drover-state-OutputsTable>", "DROVER_FEEDS_QUEUE_URL": "",
-            "DROVER_FEEDS_TOPIC_ARN": "", "DROVER_FEEDS_BUS": "",
+            "DROVER_FEEDS_TOPIC_ARN": "", "DROVER_FEEDS_BUS": "", "DROVER_FEEDS": "on",
         });
         assert_eq!(*own, expected, "{mode}");
+    }
+    for (given, expected) in
+        TARGETS.into_iter().map(|target| (target, "on")).chain([(ALERTS, "off")])
+    {
+        let relay = properties(&stack(&[given]), "Relay");
+        assert_eq!(relay["Environment"]["Variables"]["DROVER_FEEDS"], expected, "{given:?}");
     }
 }
 

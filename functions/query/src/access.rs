@@ -23,6 +23,7 @@ use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredP
 use drover_core::outputs::alerts::{Alert, AlertList, AlertPage};
 use drover_core::ports::{Clock, Listing, Store, SubjectLocation, Together};
 use drover_core::registry::{Registry, StoredContract};
+use drover_core::subject::alerts::shown::shown;
 use drover_core::subject::listing::{self, Listed, Mark};
 use drover_core::subject::reader;
 use drover_core::view::{Specs, View};
@@ -205,7 +206,7 @@ impl<W: QueryPorts> Visit<'_, W> {
         alert: &Alert,
     ) -> Result<Value, Unavailable> {
         let Access { registry, ports, .. } = self.access;
-        registry.shown_alert(subject, alert, ports.now(), ports).await
+        shown((subject, alert), registry, ports.now(), ports).await
     }
 
     fn location(&self, subject: &SubjectId) -> SubjectLocation {

@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use drover_core::base::id::{SubjectId, SubjectKey};
 use drover_core::base::limits::RULE_ID_BYTES;
 use drover_core::base::time::Timestamp;
-use drover_core::outputs::alerts::{Alert, AlertId, AlertList, AlertPage, AlertState};
+use drover_core::outputs::alerts::{Alert, AlertId, AlertList, AlertPage, AlertState, time_key};
 use drover_core::view::rules::Severity;
 use drover_http::{Credentials, Cursors, NotAdmitted, Parameters, Problem, ProblemBody};
 use serde::Serialize;
@@ -233,8 +233,8 @@ fn id_of(place: &[u8]) -> Option<String> {
 
 impl Filter {
     fn read(parameters: &mut Parameters) -> Result<Self, Problem> {
-        let state = one_of(parameters, "state", &STATES, AlertState::as_str)?;
-        let severity = one_of(parameters, "severity", &SEVERITIES, Severity::as_str)?;
+        let state = one_of(parameters, "state", &AlertState::ALL, AlertState::as_str)?;
+        let severity = one_of(parameters, "severity", &Severity::ALL, Severity::as_str)?;
         let rule = parameters.text("rule");
         if rule.as_ref().is_some_and(|rule| rule.len() > RULE_ID_BYTES) {
             return Err(Problem::invalid_parameter("rule", "must be the name of a rule"));
@@ -285,12 +285,12 @@ impl Filter {
         below: Option<String>,
         limit: usize,
     ) -> Result<AlertList, Problem> {
-        let to = self.to.map(AlertId::time_part);
+        let to = self.to.map(time_key);
         let below = match (below, to) {
             (Some(below), Some(to)) => Some(below.min(to)),
             (below, to) => below.or(to),
         };
-        let from = self.from.map(AlertId::time_part);
+        let from = self.from.map(time_key);
         let only_open = self.state == Some(AlertState::Firing);
         match &self.subject {
             None => Ok(visit.alerts(&AlertPage { only_open, from, below, limit }).await?),
@@ -301,10 +301,6 @@ impl Filter {
         }
     }
 }
-
-const STATES: [AlertState; 3] = [AlertState::Firing, AlertState::Resolved, AlertState::Retracted];
-const SEVERITIES: [Severity; 4] =
-    [Severity::Info, Severity::Warning, Severity::Error, Severity::Critical];
 
 /// The value of a parameter that has one of these names.
 fn one_of<T: Copy>(

@@ -1,5 +1,8 @@
-//! Keeps the alerts of a subject, has the sweep look at it when silence may change them, and sends them to the feed `alerts`: after an alert is stored, and again if the same
-//! commit comes again.
+//! Keeps the alerts of a subject, and sends them to the feed `alerts`. Has the sweep look at the subject when its
+//! silence may change them.
+//!
+//! An alert that changes is sent after it is stored, and an alert that goes before it is gone. If the relay stops in
+//! between, the same commit comes again and sends the same.
 
 use std::sync::Arc;
 
@@ -13,7 +16,8 @@ use drover_core::outputs::changes::Changes;
 use drover_core::outputs::record::{FeedRecord, Origin};
 use drover_core::outputs::timers::arming::absence;
 use drover_core::ports::FeedTarget;
-use drover_core::subject::alerts::{Followed, follow};
+use drover_core::subject::alerts::plan;
+use drover_core::subject::alerts::shown::shown;
 
 use crate::RelayPorts;
 use crate::subject::SubjectRun;
@@ -24,21 +28,30 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
         &mut self,
         (old, new, changes): (Option<&Head>, &Head, &Changes),
     ) -> Result<(), Unavailable> {
+        let (relay, key) = (self.relay, &self.location.key);
+        let (origin, commit) = (Origin::of(key, changes), changes.commit.to_string());
         let mut units = Units::default();
-        let relay = self.relay;
-        let images = (old, new, changes);
         let of = (&relay.ports, &relay.registry, self.location);
-        let followed = follow(of, images, self.deadline, &mut units).await;
+        let planned = plan(of, (old, new, changes), self.deadline, &mut units).await;
         self.counts.add_units(units);
-        let Followed { alerts, writes, next_look } = followed?;
-        writes.iter().filter_map(transition).for_each(|metric| self.counts.add(metric));
-        if self.outputs.feeds.has(Feed::Alerts) {
-            let records = self.alert_records(changes, &alerts, &writes).await?;
-            self.publish(&changes.commit.to_string(), &records).await?;
+        let plan = planned?;
+        let has_feed = self.outputs.feeds.has(Feed::Alerts);
+        if has_feed {
+            let gone = plan.deleted().map(|alert| origin.alert(&alert.id, None));
+            self.publish(&commit, &gone.collect::<Vec<_>>()).await?;
         }
-        if let Some(due) = next_look {
+        let mut units = Units::default();
+        let written = plan.write(key, &relay.ports, &mut units).await;
+        self.counts.add_units(units);
+        written?;
+        plan.writes.iter().filter_map(transition).for_each(|metric| self.counts.add(metric));
+        if has_feed {
+            let records = self.alert_records(&origin, &plan.alerts).await?;
+            self.publish(&commit, &records).await?;
+        }
+        if let Some(due) = plan.next_look {
             let now = relay.ports.now();
-            let timer = absence(&self.location.key, due, now);
+            let timer = absence(key, due, now);
             self.counts.add_units(relay.armer.arm(&relay.ports, &timer, now).await?);
         }
         Ok(())
@@ -46,21 +59,16 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
 
     async fn alert_records(
         &self,
-        changes: &Changes,
+        origin: &Origin,
         alerts: &[Alert],
-        writes: &[AlertWrite],
     ) -> Result<Vec<FeedRecord>, Unavailable> {
         let (relay, key) = (self.relay, &self.location.key);
-        let origin = Origin::of(key, changes);
-        let mut records = Vec::new();
+        let mut records = Vec::with_capacity(alerts.len());
         for alert in alerts {
             let (now, ports) = (relay.ports.now(), &relay.ports);
-            let shown = relay.registry.shown_alert(key, alert, now, ports).await?;
-            records.push(origin.alert(alert.id.as_str(), Some(Arc::from(shown.to_string()))));
+            let data = shown((key, alert), &relay.registry, now, ports).await?;
+            records.push(origin.alert(&alert.id, Some(Arc::from(data.to_string()))));
         }
-        let gone = writes.iter().filter(|write| write.new.is_none());
-        let gone = gone.filter_map(|write| write.old.as_ref());
-        records.extend(gone.map(|alert| origin.alert(alert.id.as_str(), None)));
         Ok(records)
     }
 }

@@ -17,6 +17,7 @@ use drover_core::ledger::touch::Touch;
 use drover_core::outputs::alerts::{AlertId, AlertList, AlertPage};
 use drover_core::outputs::timers::Minute;
 use drover_core::ports::FeedTarget;
+use drover_core::subject::alerts::shown::shown as alert_json;
 use drover_core::subject::listing::Mark;
 use drover_core::subject::resend::{NotResent, ResendLimits, Resent, Subjects, resend};
 use drover_core::subject::sweep::{SweepEnd, SweepLimits, Swept, sweep};
@@ -171,7 +172,7 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         let mut shown = Vec::with_capacity(alerts.len());
         for (subject, alert) in &alerts {
             let now = self.ports.now();
-            shown.push(self.registry.shown_alert(subject, alert, now, &self.ports).await?);
+            shown.push(alert_json((subject, alert), &self.registry, now, &self.ports).await?);
         }
         Ok(json!({ "alerts": shown, "unreadable": unreadable, "next_cursor": next }))
     }

@@ -10,9 +10,8 @@
 //! would let an older state replace a newer one in a compacted topic.
 //!
 //! One handler accepts every kind of event ([`Relay::handle`] dispatches):
-//! - `stream`: Lambda's event of a change stream; `subject`: the changes of one subject; `alerts`: alert items
-//!   and their feed; `closed`: topics
-//!   that do not exist; `pending_resends`: subjects to be sent again
+//! - `stream`: Lambda's event of a change stream; `subject`: the changes of one subject; `alerts`: its alerts;
+//!   `closed`: topics that do not exist; `pending_resends`: subjects to be sent again
 //! - `command`: commands of an operator and of the schedule: subjects are sent again
 //!   ([`drover_core::subject::resend`]), and the sweep looks at subjects that fell silent
 //!   ([`drover_core::subject::sweep`])

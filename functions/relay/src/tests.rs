@@ -2,10 +2,12 @@
 //!
 //! - `fixture`: a relay, and the change stream of what is committed
 //! - `commands`: commands of an operator and of the schedule
+//! - `forgetting`: alerts of a subject that is forgotten
 //! - `schedules`: the property test
 
 mod commands;
 mod fixture;
+mod forgetting;
 mod schedules;
 
 use drover_core::base::error::Reason;

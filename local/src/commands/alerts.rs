@@ -121,8 +121,12 @@ mod tests {
             "opened_at": "2026-11-21T06:00:00.000Z", "closed_at": null, "summary": "d-1 is hot",
             "cause": { "event_id": "e-7", "observed_at": null, "late_seconds": null },
         });
-        let expected = "  id                                subject       rule  severity  state      opened                    closed  summary\n  \
-            8006431e5cdc0e00c5b1a4e8b0f7d2a9  device/d-1\u{fffd}  hot   warning   retracted  2026-11-21T06:00:00.000Z  -       d-1 is hot; taken back by event e-7\n";
+        let expected = concat!(
+            "  id                                subject      rule  severity  state      ",
+            "opened                    closed  summary\n",
+            "  8006431e5cdc0e00c5b1a4e8b0f7d2a9  device/d-1\u{fffd}  hot   warning   retracted  ",
+            "2026-11-21T06:00:00.000Z  -       d-1 is hot; taken back by event e-7\n",
+        );
         assert_eq!(text(&[alert]), expected);
         assert_eq!(text(&[]), "no alerts\n");
     }

@@ -12,11 +12,10 @@
 //! - [`record`]: a record of a feed, as CloudEvents in both content modes
 //! - [`alerts`]: the episodes of alert rules, as items
 //! - [`timers`]: when the sweep looks at a subject again
+//! - `tenant_outputs`: what is told of a tenant
 //! - [`position_text`]: positions as text that sorts like them
 //!
 //! Left out: notifications.
-
-use crate::intake::tenant::{Feed, Feeds};
 
 pub mod alerts;
 pub mod changes;
@@ -24,38 +23,8 @@ pub mod feeds;
 pub mod history;
 pub mod position_text;
 pub mod record;
+mod tenant_outputs;
 pub mod timers;
 pub mod views;
 
-/// What is told of a tenant's subjects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TenantOutputs<'a> {
-    /// The feeds.
-    pub feeds: &'a Feeds,
-    /// Whether the tenant has, or had, alert rules.
-    pub has_rules: bool,
-}
-
-impl TenantOutputs<'_> {
-    /// Whether anything is told.
-    pub fn is_empty(&self) -> bool {
-        self.feeds.enabled.is_empty() && !self.has_rules
-    }
-
-    /// Whether anything waits until events are settled.
-    fn wait_for_settled(&self) -> bool {
-        self.feeds.has(Feed::Settled)
-    }
-
-    /// Whether anything waits until stale views are brought up to date.
-    fn wait_for_views(&self) -> bool {
-        self.feeds.has(Feed::Views) || self.has_rules
-    }
-}
-
-impl<'a> From<&'a Feeds> for TenantOutputs<'a> {
-    /// Without alert rules.
-    fn from(feeds: &'a Feeds) -> Self {
-        Self { feeds, has_rules: false }
-    }
-}
+pub use self::tenant_outputs::TenantOutputs;

@@ -18,7 +18,7 @@ use drover_core::intake::record::{Record, Source};
 use drover_core::intake::rules::{Declared, Rules, compiled_against};
 use drover_core::intake::trial::{TrialOutcome, try_record};
 use drover_core::view::Specs;
-use drover_core::view::rules::{Episodes, RuleStates, RuleVersions, Watch};
+use drover_core::view::rules::{RuleFold, RuleStates, RuleVersions, Watch};
 
 use super::found::{Found, Subject};
 use super::render;
@@ -187,20 +187,17 @@ fn subject(
 ) -> Subject {
     let versions = Arc::new(versions.of_kind(id.kind()));
     let specs = &specs.clone().with_rules(Arc::clone(&versions));
-    let (mut states, mut episodes, mut last) = (RuleStates::default(), Episodes::default(), None);
-    for entry in entries.values() {
-        episodes.take(states.apply(entry, last, specs));
-        last = Some(entry.position.observed_at);
-    }
+    let mut fold = RuleFold::from(RuleStates::default(), None);
+    fold.take(entries.values(), specs);
     let newest = versions.newest().into_iter().flat_map(|version| version.rules.values());
     let silent = newest.filter_map(|rule| match &rule.watch {
         Watch::Absence { seconds, .. } => {
-            Some((Arc::clone(&rule.id), last?.plus_seconds(*seconds)))
+            Some((Arc::clone(&rule.id), fold.last_at()?.plus_seconds(*seconds)))
         }
         Watch::Values { .. } => None,
     });
     let silent = silent.collect();
-    Subject { id, events: entries.len(), episodes: episodes.list().to_vec(), silent }
+    Subject { id, events: entries.len(), episodes: fold.episodes().to_vec(), silent }
 }
 
 fn record(index: usize, line: &str, received: Timestamp) -> Record {

@@ -148,6 +148,22 @@ impl Timers for Memory {
 
 /// The size of an item of an alert without its content, in bytes.
 const ALERT_BYTES: usize = 200;
+/// The cost factor of a transaction.
+const TRANSACTION: f64 = 2.0;
+
+/// The units of the changes of the two indexes: an open alert has an entry in each, a closed one in one. An entry whose
+/// item moved is put again, an entry whose alert is no longer open is deleted.
+fn index_entries(old: Option<&Alert>, new: Option<&Alert>) -> f64 {
+    let entries = |alert: Option<&Alert>| {
+        alert.map_or(0, |alert| if alert.closed_at().is_none() { 2_u8 } else { 1 })
+    };
+    let is_same_item = old.map(Alert::sort_key) == new.map(Alert::sort_key);
+    let changed = match is_same_item {
+        true => entries(new),
+        false => entries(old) + entries(new),
+    };
+    f64::from(changed)
+}
 
 impl Alerts for Memory {
     async fn alerts(
@@ -182,25 +198,31 @@ impl Alerts for Memory {
             return Err(Unavailable::new(Reason::Bug, "too many alerts in a transaction"));
         }
         let replace = |state: &mut State| {
-            let mut units = 2.0;
-            let is_expected = state.outputs.reflected.get(subject).copied() == expected;
+            let stored = state.outputs.reflected.get(subject).copied();
+            let is_expected = stored == expected;
+            let mut units = Units { read: 0.0, write: TRANSACTION };
+            for AlertWrite { old, new } in writes {
+                let (old_key, new_key) =
+                    (old.as_ref().map(Alert::sort_key), new.as_ref().map(Alert::sort_key));
+                let moved = old_key.filter(|old| Some(old) != new_key.as_ref());
+                let items = u8::from(moved.is_some()) + u8::from(new_key.is_some());
+                units.write += TRANSACTION * f64::from(items);
+                if !is_expected {
+                    continue;
+                }
+                units.write += index_entries(old.as_ref(), new.as_ref());
+                let alerts = &mut state.outputs.alerts;
+                if let Some(key) = moved {
+                    alerts.remove(&(subject.clone(), key));
+                }
+                if let (Some(key), Some(new)) = (new_key, new) {
+                    alerts.insert((subject.clone(), key), new.encode());
+                }
+            }
             if is_expected {
                 state.outputs.reflected.insert(subject.clone(), new);
             }
-            for AlertWrite { old, new } in writes {
-                let (old, new_key) =
-                    (old.as_ref().map(Alert::sort_key), new.as_ref().map(Alert::sort_key));
-                let keys = [old.filter(|old| Some(old) != new_key.as_ref()), new_key];
-                units += keys.iter().flatten().map(|_| 2.0).sum::<f64>();
-                let [old, new_key] = keys;
-                if let (true, Some(old)) = (is_expected, old) {
-                    state.outputs.alerts.remove(&(subject.clone(), old));
-                }
-                if let (true, Some(key), Some(new)) = (is_expected, new_key, new) {
-                    state.outputs.alerts.insert((subject.clone(), key), new.encode());
-                }
-            }
-            (is_expected, Units { read: 0.0, write: units })
+            (is_expected || stored == Some(new), units)
         };
         Ok(self.call(replace).await)
     }

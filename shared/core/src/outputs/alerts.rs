@@ -4,13 +4,16 @@
 //! the episodes of the history. An item keeps its id while its episode moves, because people and notifications refer
 //! to it. An item whose episode a late event took away is *retracted*, and names that event.
 //!
-//! - [`looking`]: what a commit means for alerts, by the two images of its head
+//! - [`effect`]: what a commit means for alerts, by the two images of its head
 //! - [`reconcile`]: which items change, so that they equal episodes
 //! - [`shown`]: the JSON of an alert
 //!
-//! All changes of one look are written in one transaction with the [`Reflected`] commit of the subject, and only if it
-//! is still the one that was read: two relays, one after the other, cannot mix their changes. An older commit that is delivered again is therefore not told from its images, but
-//! from the history as it is now, so that no item goes back to an earlier state.
+//! - `listing`: pages of the alerts of a tenant
+//!
+//! All changes of one commit are written in one transaction with the [`Reflected`] commit of the subject, and only if
+//! it is still the one that was read: two relays, one after the other, cannot mix their changes. If an older commit
+//! is delivered again, its images are not used: the history is read as it is now, so that no item goes back to an
+//! earlier state.
 
 use std::sync::Arc;
 
@@ -23,14 +26,19 @@ use crate::outputs::changes::CommitId;
 use crate::outputs::position_text::position_text;
 use crate::view::rules::{Episode, Moment};
 
-pub mod looking;
+pub mod effect;
+mod listing;
 pub mod reconcile;
 pub mod shown;
+
+pub use self::listing::{AlertList, AlertPage};
 
 /// How long an alert is kept after it closed, in days.
 pub const KEPT_DAYS: i64 = 90;
 
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+/// The format of stored alerts that this release writes.
+const FORMAT: u8 = 1;
 
 /// The id of an alert: 16 hexadecimal digits of the time at which it first opened, and 16 of a digest. Ids of a
 /// tenant sort by time.
@@ -97,7 +105,7 @@ pub struct Reflected {
 /// The alerts of a subject, as far as they were asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubjectAlerts {
-    /// `None`: the subject never had an alert.
+    /// `None`: the subject had no alert for a long time.
     pub reflected: Option<Reflected>,
     /// The alerts.
     pub alerts: Vec<Alert>,
@@ -118,48 +126,7 @@ const OPEN_KEY: &str = "A#O";
 
 /// The beginning of the sort keys of alerts that closed at this time. It sorts like the time.
 pub fn closed_key(closed_at: Timestamp) -> String {
-    format!("A#C#{:016x}", sortable(closed_at))
-}
-
-/// The tenant's alerts of which one page is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AlertPage {
-    /// Whether only open alerts are asked for.
-    pub only_open: bool,
-    /// Ids from this text on.
-    pub from: Option<String>,
-    /// Only ids below this text.
-    pub below: Option<String>,
-    /// At most so many.
-    pub limit: usize,
-}
-
-impl AlertPage {
-    /// The page out of all alerts, for those who hold all of them.
-    pub fn of(&self, mut alerts: Vec<(SubjectKey, Alert)>) -> AlertList {
-        alerts.retain(|(_, alert)| {
-            let id = alert.id.as_str();
-            (!self.only_open || alert.state() == AlertState::Firing)
-                && self.from.as_ref().is_none_or(|from| id >= &**from)
-                && self.below.as_ref().is_none_or(|below| id < &**below)
-        });
-        alerts.sort_by(|(_, one), (_, other)| other.id.cmp(&one.id));
-        let has_more = alerts.len() > self.limit;
-        alerts.truncate(self.limit);
-        let last = alerts.last().map(|(_, alert)| alert.id.as_str().to_owned());
-        AlertList { alerts, unreadable: 0, next: last.filter(|_| has_more) }
-    }
-}
-
-/// A page of a tenant's alerts, the newest id first.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AlertList {
-    /// With their subjects.
-    pub alerts: Vec<(SubjectKey, Alert)>,
-    /// Items that this version cannot read.
-    pub unreadable: u64,
-    /// The id below which the next page begins. `None`: no more follow.
-    pub next: Option<String>,
+    format!("A#C#{}", time_key(closed_at))
 }
 
 impl AlertId {
@@ -173,7 +140,7 @@ impl AlertId {
         let parts = [&*subject, &*episode.rule, &*opened, &*seen_by].map(str::as_bytes);
         let digest = digest(&parts);
         let digest = digest.get(..16).unwrap_or(&digest);
-        Self(format!("{:016x}{digest}", sortable(episode.opened.at)).into())
+        Self(format!("{}{digest}", time_key(episode.opened.at)).into())
     }
 
     /// Reads an id. `None`: it has another form.
@@ -187,11 +154,6 @@ impl AlertId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The part of an id that says when the alert first opened. It sorts like the time.
-    pub fn time_part(opened_at: Timestamp) -> String {
-        format!("{:016x}", sortable(opened_at))
-    }
 }
 
 impl TryFrom<String> for AlertId {
@@ -202,9 +164,10 @@ impl TryFrom<String> for AlertId {
     }
 }
 
-/// A number that sorts like the time.
-pub fn sortable(at: Timestamp) -> u64 {
-    at.micros().cast_unsigned() ^ (1 << 63)
+/// A time as 16 hexadecimal digits that sort like it: the beginning of the ids of alerts that first opened then.
+pub fn time_key(at: Timestamp) -> String {
+    // Times before 1970 come first.
+    format!("{:016x}", at.micros().cast_unsigned() ^ (1 << 63))
 }
 
 impl Alert {
@@ -236,6 +199,20 @@ impl Alert {
         }
     }
 
+    /// The bytes to store.
+    pub fn encode(&self) -> Vec<u8> {
+        // Writing to a vector cannot fail.
+        postcard::to_extend(self, vec![FORMAT]).unwrap_or_default()
+    }
+
+    /// Reads stored bytes. `None`: another release wrote them, or they are damaged.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        match bytes.split_first()? {
+            (&FORMAT, rest) => postcard::from_bytes(rest).ok(),
+            _ => None,
+        }
+    }
+
     /// Whether its time and that of an episode overlap.
     fn overlaps(&self, episode: &Episode) -> bool {
         let retracted = self.retracted.as_ref().map(|retracted| Moment::time(retracted.until));
@@ -248,11 +225,15 @@ impl Alert {
     }
 }
 
-fn expiry(closed_at: Timestamp) -> Timestamp {
+/// When an item expires that is kept from this time on.
+pub fn expiry(closed_at: Timestamp) -> Timestamp {
     closed_at.plus_seconds(KEPT_DAYS * SECONDS_PER_DAY)
 }
 
 impl AlertState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Firing, Self::Resolved, Self::Retracted];
+
     /// The word for people and programs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -270,24 +251,5 @@ impl Cause {
         let late = |at: Timestamp| at.whole_seconds().saturating_sub(observed_at.whole_seconds());
         let event_id = Arc::from(position.event_id.as_str());
         Self::Event { event_id, observed_at, late_seconds: received_at.map(late) }
-    }
-}
-
-/// The format of the bytes that this release writes.
-const FORMAT: u8 = 1;
-
-impl Alert {
-    /// The bytes to store.
-    pub fn encode(&self) -> Vec<u8> {
-        // Writing to a vector cannot fail.
-        postcard::to_extend(self, vec![FORMAT]).unwrap_or_default()
-    }
-
-    /// Reads stored bytes. `None`: another release wrote them, or they are damaged.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        match bytes.split_first()? {
-            (&FORMAT, rest) => postcard::from_bytes(rest).ok(),
-            _ => None,
-        }
     }
 }

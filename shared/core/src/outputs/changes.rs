@@ -51,7 +51,7 @@ pub struct Changes {
 }
 
 /// The name of a commit among those of its subject: first the era counts, then the version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CommitId {
     /// Rises when the ledger moves or is restored.
     pub era: u64,

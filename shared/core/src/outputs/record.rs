@@ -22,6 +22,7 @@ use crate::base::time::Timestamp;
 use crate::event::{Arrival, Entry};
 use crate::intake::event_log::subject_key;
 use crate::intake::tenant::Feed;
+use crate::outputs::alerts::AlertId;
 use crate::outputs::changes::{Changes, CommitId, Correction};
 use crate::outputs::position_text::position_text;
 
@@ -129,7 +130,8 @@ impl Origin {
     }
 
     /// An alert as JSON; `None`: the subject was forgotten. Its key is its id.
-    pub fn alert(&self, id: &str, data: Option<Arc<str>>) -> FeedRecord {
+    pub fn alert(&self, id: &AlertId, data: Option<Arc<str>>) -> FeedRecord {
+        let id = id.as_str();
         let CommitId { era, version } = self.commit;
         let mut attributes = self.attributes(format!("a{}/{id}", self.commit), ALERT);
         attributes.push(("sequence", format!("{era:020}.{version:020}")));

@@ -80,7 +80,12 @@ pub trait Alerts: Send + Sync {
     /// Replaces the reflected commit and changes at most [`ALERTS_WRITTEN`] alerts in one transaction, if the
     /// expected one is stored; `None` stands for none. Returns whether it did. `now` decides when it expires.
     ///
-    /// 2 write units for the reflected commit, and 2 for each item that is put or deleted.
+    /// If the new one is stored already, it counts as done: two writers that make the same commit of the same expected
+    /// one make the same changes.
+    ///
+    /// 2 write units for the reflected commit, and 2 for each item that is put or deleted: a closing alert is put under
+    /// another key. If they are written, also 1 for each entry in the indexes: an open alert has two, a closed one has
+    /// one. A change of a key deletes the old entries and puts the new ones.
     fn write_alerts(
         &self,
         subject: &SubjectKey,

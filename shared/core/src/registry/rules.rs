@@ -17,15 +17,13 @@ use serde_json::Value;
 use super::Registry;
 use super::stored::{broken, missing_version, read};
 use crate::base::error::{Rejection, Unavailable};
-use crate::base::id::{Kind, SubjectKey, TenantId};
+use crate::base::id::{Kind, TenantId};
 use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::event::canonical_json;
 use crate::intake::document::{DocumentName, StoredDocument};
 use crate::intake::fault;
 use crate::intake::rules::Rules;
-use crate::outputs::alerts::Alert;
-use crate::outputs::alerts::shown::RuleTexts;
 use crate::ports::Documents;
 use crate::view::rules::{RuleVersion, RuleVersions, Watch};
 
@@ -87,18 +85,18 @@ impl StoredRules {
         Rules::check(&self.rules).map_err(|faults| fault::listed(&faults))
     }
 
-    /// The rules for the fold.
+    /// The rules for the fold, out of [`Self::checked`].
     ///
     /// # Errors
-    /// The faults, as text.
-    pub fn compiled(&self) -> Result<RuleVersion, String> {
+    /// The fault, as text.
+    pub fn version(&self, rules: &Rules) -> Result<RuleVersion, String> {
         let kinds = self.kinds.iter().map(|(contract, kinds)| {
             let kinds = kinds.iter().map(|kind| Kind::parse(kind));
             Ok((contract.clone(), kinds.collect::<Result<_, _>>()?))
         });
         let kinds: Result<_, Rejection> = kinds.collect();
         let kinds = kinds.map_err(|rejection| rejection.message)?;
-        Ok(self.checked()?.version(self.version, Some(self.starts_at), &kinds))
+        Ok(rules.version(self.version, Some(self.starts_at), &kinds))
     }
 }
 
@@ -169,35 +167,12 @@ impl Registry {
             let stored = self.stored_rules(tenant, Some(number), store).await?;
             let stored = stored.ok_or_else(|| missing_version(&name))?;
             let invalid = |fault: String| broken(&name, &fault);
-            versions.push(stored.compiled().map_err(invalid)?);
-            documents.insert(number, Arc::new(stored.checked().map_err(invalid)?));
+            let rules = stored.checked().map_err(invalid)?;
+            versions.push(stored.version(&rules).map_err(invalid)?);
+            documents.insert(number, Arc::new(rules));
         }
         let rules = TenantRules::new(versions, documents);
         Ok(self.rules.put(tenant.as_str(), Some(rules), now))
-    }
-
-    /// An alert as JSON, with the texts of the rule that opened it.
-    ///
-    /// # Errors
-    /// The store does not answer, or a stored document is invalid.
-    pub async fn shown_alert(
-        &self,
-        subject: &SubjectKey,
-        alert: &Alert,
-        now: Timestamp,
-        documents: &impl Documents,
-    ) -> Result<Value, Unavailable> {
-        let rules = self.rules_of(subject.tenant(), now, documents).await?;
-        let rules = rules.as_deref().and_then(|rules| rules.document(alert.episode.version));
-        let rule = rules.and_then(|rules| rules.rule(&alert.episode.rule));
-        let contract = match rule {
-            Some((rule, _)) => self.contract(&rule.contract, now, documents).await?,
-            None => None,
-        };
-        let measure = rule.and_then(|(rule, _)| rule.measure.as_deref());
-        let spec = contract.map(|contract| contract.view_spec());
-        let unit = spec.as_ref().and_then(|spec| spec.unit_of(measure?));
-        Ok(alert.to_json(subject, RuleTexts { rules, contract_unit: unit }))
     }
 
     /// The current version of a tenant's alert rules, or the version with a number. Bypasses the cache.

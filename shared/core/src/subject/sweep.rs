@@ -27,7 +27,7 @@ use crate::ledger::dialogue::CommitParams;
 use crate::ledger::read::broken;
 use crate::ledger::touch::Touch;
 use crate::outputs::TenantOutputs;
-use crate::outputs::alerts::looking::next_look_of;
+use crate::outputs::alerts::effect::next_look_of;
 use crate::outputs::timers::looking::{self, Look};
 use crate::outputs::timers::sweeping::SweepState;
 use crate::outputs::timers::{Minute, Partition, SHARDS, Timer, TimerKind};
@@ -241,41 +241,48 @@ impl<P: Ports + Timers> Sweep<'_, P> {
         let (ports, registry) = (self.ports, self.registry);
         let rules = registry.rules_of(location.key.tenant(), ports.now(), ports).await?;
         let outputs = TenantOutputs { feeds: &tenant.feeds, has_rules: rules.is_some() };
-        let specs = match kind {
-            TimerKind::Absence => {
-                let versions = Specs::default().missing(&head.tail);
-                registry.folded_by(&location.key, &versions, ports.now(), ports).await?
-            }
-            TimerKind::Release | TimerKind::Carry | TimerKind::Resend => Specs::default(),
-        };
-        let (units, outcome) = match looking::look(kind, &head, outputs, &specs, ports.now()) {
+        let specs = self.specs(kind, &location, &head).await?;
+        let (look, mut next) = (looking::look(kind, &head, outputs, &specs, ports.now()), None);
+        let (units, outcome) = match look {
             Look::Finish => (Units::default(), TimerOutcome::Finished),
             Look::Move(minute) => return Ok(Next::Move(minute, TimerOutcome::Moved)),
             Look::Carry => {
                 (carry(ports, registry, location, params).await?.1, TimerOutcome::Carried)
             }
-            Look::Touch(Touch::Look(until)) => {
-                let reason = Touch::Look(until);
-                let units = touch(ports, registry, location, params, reason).await?.1;
-                self.pay(units);
-                let looked = Head { looked_until: Some(until), ..head };
-                return Ok(match next_look_of(&looked, &specs) {
-                    Some(next) => {
-                        Next::Move(Minute::for_due(next, ports.now()), TimerOutcome::Looked)
-                    }
-                    None => Next::Finish(TimerOutcome::Looked),
-                });
-            }
             Look::Touch(reason) => {
                 let outcome = match reason {
                     Touch::Release => TimerOutcome::Released,
-                    Touch::Resend | Touch::Restored | Touch::Look(_) => TimerOutcome::Resent,
+                    Touch::Resend | Touch::Restored => TimerOutcome::Resent,
+                    Touch::Look(until) => {
+                        let looked = Head { looked_until: Some(until), ..head };
+                        next = next_look_of(&looked, &specs);
+                        TimerOutcome::Looked
+                    }
                 };
                 (touch(ports, registry, location, params, reason).await?.1, outcome)
             }
         };
         self.pay(units);
-        Ok(Next::Finish(outcome))
+        Ok(match next {
+            None => Next::Finish(outcome),
+            Some(next) => Next::Move(Minute::for_due(next, ports.now()), outcome),
+        })
+    }
+
+    /// By what the tail is folded, for the kind of timer that needs it.
+    async fn specs(
+        &self,
+        kind: TimerKind,
+        location: &SubjectLocation,
+        head: &Head,
+    ) -> Result<Specs, Unavailable> {
+        match kind {
+            TimerKind::Absence => {
+                let (versions, now) = (Specs::default().missing(&head.tail), self.ports.now());
+                self.registry.folded_by(&location.key, &versions, now, self.ports).await
+            }
+            TimerKind::Release | TimerKind::Carry | TimerKind::Resend => Ok(Specs::default()),
+        }
     }
 
     /// Moves the timer of a subject that could not be looked at.

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use drover_core::ledger::read::Question;
-use drover_core::outputs::alerts::looking::RuleFold;
 use drover_core::outputs::alerts::{Alert, AlertState};
 use drover_core::ports::SubjectLocation;
 use drover_core::registry::Registry;
+use drover_core::subject::alerts::shown::shown;
 use drover_core::subject::reader;
 use drover_core::view::Specs;
-use drover_core::view::rules::{Episode, RuleStates};
+use drover_core::view::rules::{Episode, RuleFold, RuleStates};
 use futures_util::FutureExt as _;
 use serde_json::Value;
 
@@ -81,8 +81,7 @@ impl World {
             .collect();
         let (registry, now) = (Registry::new(), self.memory.state().now);
         for alert in alerts {
-            let shown =
-                registry.shown_alert(&location.key, alert, now, &self.memory).now_or_never();
+            let shown = shown((&location.key, alert), &registry, now, &self.memory).now_or_never();
             let shown = shown.expect("memory never waits").expect("available");
             let sent = last.get(alert.id.as_str()).ok_or_else(|| format!("not sent: {shown}"))?;
             let sent: Value = serde_json::from_str(sent).expect("JSON");

@@ -16,13 +16,12 @@ use drover_core::base::id::SubjectKey;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
 use drover_core::outputs::alerts::{
-    Alert, AlertPage, KEPT_DAYS, REFLECTED_KEY, Reflected, SubjectAlerts, closed_key,
+    Alert, AlertPage, REFLECTED_KEY, Reflected, SubjectAlerts, closed_key, expiry,
 };
 use drover_core::outputs::changes::CommitId;
 
 use super::{Item, broken, bytes, item, key, number, read_number, text};
 
-const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 /// The digits of ids.
 const DIGITS: &str = "0123456789abcdef";
 /// A text below all ids, and one above.
@@ -57,7 +56,7 @@ pub(in crate::dynamodb) fn reflected_item(
     now: Timestamp,
 ) -> Item {
     let Reflected { commit: CommitId { era, version }, revision } = reflected;
-    let expires_at = now.plus_seconds(KEPT_DAYS * SECONDS_PER_DAY).whole_seconds();
+    let expires_at = expiry(now).whole_seconds();
     let mut stored = key(&subject.partition_key(), REFLECTED_KEY);
     stored.extend(item([
         ("e", number(era)),
@@ -162,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    const DAY: i64 = SECONDS_PER_DAY;
+    const DAY: i64 = 24 * 60 * 60;
 
     fn tenant() -> TenantScope {
         TenantScope::by_operator(TenantId::parse("demo").expect("a tenant"))

@@ -5,19 +5,19 @@
 //! - Another episode becomes a new alert.
 //! - An alert without an episode is retracted.
 //!
-//! Only a part of a history is told: episodes that were open at its beginning or later. Alerts that closed earlier
-//! are left alone, but an episode may take one of them over.
+//! Usually only a part of the history is known: the episodes that were open at its beginning or later. Alerts that
+//! closed earlier are left alone, but an episode may take over one of them.
 
 use crate::base::id::SubjectKey;
 use crate::base::time::Timestamp;
-use crate::outputs::alerts::{Alert, AlertId, AlertWrite, Cause, Retraction, expiry};
+use crate::outputs::alerts::{Alert, AlertId, AlertWrite, Cause, Retraction, expiry, time_key};
 use crate::outputs::changes::CommitId;
 use crate::view::rules::Episode;
 
-/// A part of a subject's history: from a time to the end.
+/// The episodes of a part of a subject's history, which reaches to the end.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
-    /// Where the part begins; `None`: everything that is kept is told.
+pub struct KnownEpisodes {
+    /// Where the part begins; `None`: all of the history is known.
     pub from: Option<Timestamp>,
     /// When the last event was observed.
     pub last_at: Option<Timestamp>,
@@ -29,7 +29,7 @@ pub struct Told {
     pub cause: Cause,
 }
 
-impl Told {
+impl KnownEpisodes {
     /// From when on closed alerts have to be known: an episode may have ended before the part begins, although only
     /// an event in the part shows it.
     pub fn closed_from(&self) -> Timestamp {
@@ -41,9 +41,41 @@ impl Told {
     pub fn reconcile(
         &self,
         subject: &SubjectKey,
-        mut stored: Vec<Alert>,
+        stored: Vec<Alert>,
         now: Timestamp,
     ) -> Vec<AlertWrite> {
+        let (mut writes, others) = self.take_over(subject, stored, now);
+        let gone = others.into_iter().filter(|old| old.retracted.is_none() && self.covers(old));
+        writes
+            .extend(gone.map(|old| AlertWrite { new: Some(self.retracted(&old)), old: Some(old) }));
+        writes
+    }
+
+    /// The changes for a subject that was forgotten: no alert that opened before stays, not even its id. `stored` are
+    /// all alerts of the subject.
+    pub fn replace(
+        &self,
+        subject: &SubjectKey,
+        stored: Vec<Alert>,
+        now: Timestamp,
+    ) -> Vec<AlertWrite> {
+        let first = self.from.map(time_key);
+        let is_since =
+            |alert: &Alert| first.as_ref().is_some_and(|first| alert.id.as_str() >= &**first);
+        let (since, before): (Vec<Alert>, Vec<Alert>) = stored.into_iter().partition(is_since);
+        let (mut writes, others) = self.take_over(subject, since, now);
+        let gone = before.into_iter().chain(others);
+        writes.extend(gone.map(|old| AlertWrite { old: Some(old), new: None }));
+        writes
+    }
+
+    /// The changes of alerts that have an episode, and the other alerts.
+    fn take_over(
+        &self,
+        subject: &SubjectKey,
+        mut stored: Vec<Alert>,
+        now: Timestamp,
+    ) -> (Vec<AlertWrite>, Vec<Alert>) {
         // Ids sort by the time of the first opening.
         stored.sort_by(|one, other| one.id.cmp(&other.id));
         let mut writes = Vec::new();
@@ -61,11 +93,7 @@ impl Told {
                 writes.push(AlertWrite { old, new });
             }
         }
-        let gone =
-            stored.into_iter().filter(|alert| alert.retracted.is_none() && self.covers(alert));
-        writes
-            .extend(gone.map(|old| AlertWrite { new: Some(self.retracted(&old)), old: Some(old) }));
-        writes
+        (writes, stored)
     }
 
     /// Whether the alert would be among the episodes if the history had it.

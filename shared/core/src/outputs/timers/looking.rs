@@ -6,7 +6,7 @@ use crate::base::time::Timestamp;
 use crate::ledger::Head;
 use crate::ledger::touch::Touch;
 use crate::outputs::TenantOutputs;
-use crate::outputs::alerts::looking::next_look_of;
+use crate::outputs::alerts::effect::next_look_of;
 use crate::view::Specs;
 
 /// The longest wait after a failure, in minutes.

@@ -165,6 +165,11 @@ fn out_of_reach(from: Timestamp, retention: Retention) -> Vec<OutOfReach> {
             "they contain the id of the subject but no content, and are deleted when they are due",
         ),
         item(
+            "alerts",
+            None,
+            "the relay deletes them when it follows this change; without a relay there are none",
+        ),
+        item(
             "the empty head",
             None,
             "it contains the id of the subject, so that old events are not accepted again",

@@ -194,6 +194,9 @@ impl RuleVersions {
 }
 
 impl Severity {
+    /// Every severity, the lowest first.
+    pub const ALL: [Self; 4] = [Self::Info, Self::Warning, Self::Error, Self::Critical];
+
     /// The word in documents.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -40,19 +40,19 @@ struct Stored {
 }
 
 impl Stored {
-    /// Tells of the history from a second on, and returns the number of changes.
-    fn tell(&mut self, from: Option<i64>, episodes: &[Episode]) -> usize {
+    /// Takes the episodes of the history from a second on, and returns the number of changes.
+    fn learn(&mut self, from: Option<i64>, episodes: &[Episode]) -> usize {
         self.version += 1;
-        let told = Told {
+        let known = KnownEpisodes {
             from: from.map(second),
             last_at: Some(second(1_000)),
             episodes: episodes.to_vec(),
             seen_by: CommitId { era: 0, version: self.version },
             cause: Cause::History,
         };
-        let is_read = |alert: &&Alert| alert.closed_at().is_none_or(|at| at >= told.closed_from());
+        let is_read = |alert: &&Alert| alert.closed_at().is_none_or(|at| at >= known.closed_from());
         let read = self.alerts.iter().filter(is_read).cloned().collect();
-        let writes = told.reconcile(&subject(), read, second(2_000));
+        let writes = known.reconcile(&subject(), read, second(2_000));
         for write in &writes {
             self.alerts.retain(|alert| Some(alert) != write.old.as_ref());
             self.alerts.extend(write.new.clone());
@@ -71,10 +71,10 @@ impl Stored {
 #[test]
 fn an_episode_that_moves_stays_the_same_alert() {
     let mut stored = Stored::default();
-    assert_eq!(stored.tell(None, &[episode("r", 10, None)]), 1);
+    assert_eq!(stored.learn(None, &[episode("r", 10, None)]), 1);
     let id = stored.alerts[0].id.clone();
-    assert_eq!(stored.tell(Some(5), &[episode("r", 5, Some(30))]), 1);
-    assert_eq!(stored.tell(Some(5), &[episode("r", 5, Some(30))]), 0, "nothing changed");
+    assert_eq!(stored.learn(Some(5), &[episode("r", 5, Some(30))]), 1);
+    assert_eq!(stored.learn(Some(5), &[episode("r", 5, Some(30))]), 0, "nothing changed");
     assert_eq!(stored.alerts[0].id, id);
     assert_eq!(stored.alerts[0].state(), AlertState::Resolved);
 }
@@ -82,12 +82,12 @@ fn an_episode_that_moves_stays_the_same_alert() {
 #[test]
 fn a_division_leaves_the_id_to_the_first_part_and_a_merge_to_the_first_alert() {
     let mut stored = Stored::default();
-    stored.tell(None, &[episode("r", 10, Some(40))]);
+    stored.learn(None, &[episode("r", 10, Some(40))]);
     let whole = stored.alerts[0].id.clone();
-    stored.tell(Some(20), &[episode("r", 10, Some(20)), episode("r", 30, Some(40))]);
+    stored.learn(Some(20), &[episode("r", 10, Some(20)), episode("r", 30, Some(40))]);
     let parts = stored.ids(AlertState::Resolved);
     assert_eq!((parts.len(), parts[0]), (2, whole.as_str()));
-    stored.tell(Some(20), &[episode("r", 10, Some(40))]);
+    stored.learn(Some(20), &[episode("r", 10, Some(40))]);
     assert_eq!(stored.ids(AlertState::Resolved), [whole.as_str()]);
     assert_eq!(stored.ids(AlertState::Retracted).len(), 1);
 }
@@ -95,11 +95,11 @@ fn a_division_leaves_the_id_to_the_first_part_and_a_merge_to_the_first_alert() {
 #[test]
 fn an_alert_that_comes_back_has_its_id_again() {
     let mut stored = Stored::default();
-    stored.tell(None, &[episode("r", 10, Some(40))]);
+    stored.learn(None, &[episode("r", 10, Some(40))]);
     let id = stored.alerts[0].id.clone();
-    stored.tell(Some(10), &[]);
+    stored.learn(Some(10), &[]);
     assert_eq!(stored.ids(AlertState::Retracted), [id.as_str()]);
-    stored.tell(Some(10), &[episode("r", 20, None)]);
+    stored.learn(Some(10), &[episode("r", 20, None)]);
     assert_eq!(stored.ids(AlertState::Firing), [id.as_str()]);
     assert_eq!(stored.alerts.len(), 1);
 }
@@ -107,8 +107,8 @@ fn an_alert_that_comes_back_has_its_id_again() {
 #[test]
 fn another_rule_and_another_time_are_another_alert() {
     let mut stored = Stored::default();
-    stored.tell(None, &[episode("r", 10, Some(40))]);
-    stored.tell(Some(10), &[episode("r", 40, Some(50)), episode("s", 10, Some(40))]);
+    stored.learn(None, &[episode("r", 10, Some(40))]);
+    stored.learn(Some(10), &[episode("r", 40, Some(50)), episode("s", 10, Some(40))]);
     assert_eq!(stored.alerts.len(), 3);
     assert_eq!(stored.ids(AlertState::Retracted).len(), 1);
 }
@@ -116,27 +116,27 @@ fn another_rule_and_another_time_are_another_alert() {
 #[test]
 fn an_alert_that_was_open_when_it_was_taken_back_does_not_reach_into_the_future() {
     let mut stored = Stored::default();
-    stored.tell(None, &[episode("r", 10, None)]);
-    stored.tell(Some(10), &[]);
-    stored.tell(Some(1_001), &[episode("r", 1_001, None)]);
+    stored.learn(None, &[episode("r", 10, None)]);
+    stored.learn(Some(10), &[]);
+    stored.learn(Some(1_001), &[episode("r", 1_001, None)]);
     assert_eq!(stored.alerts.len(), 2);
 }
 
 #[test]
-fn an_end_before_the_part_that_is_told_is_found() {
+fn an_end_before_the_part_that_is_known_is_found() {
     let mut stored = Stored::default();
-    stored.tell(None, &[episode("quiet", 10, None), episode("r", 20, Some(25))]);
+    stored.learn(None, &[episode("quiet", 10, None), episode("r", 20, Some(25))]);
     // An event at 100 shows that it ended at 30.
-    assert_eq!(stored.tell(Some(100), &[episode("quiet", 10, Some(30))]), 1);
-    assert_eq!(stored.tell(Some(100), &[episode("quiet", 10, Some(30))]), 0);
+    assert_eq!(stored.learn(Some(100), &[episode("quiet", 10, Some(30))]), 1);
+    assert_eq!(stored.learn(Some(100), &[episode("quiet", 10, Some(30))]), 0);
     assert_eq!(stored.ids(AlertState::Resolved).len(), 2, "the other rule is left alone");
 }
 
 #[test]
 fn what_would_have_expired_becomes_no_alert() {
     let mut stored = Stored::default();
-    assert_eq!(stored.tell(None, &[episode("r", -91 * DAY, Some(-90 * DAY + 1_999))]), 0);
-    assert_eq!(stored.tell(None, &[episode("r", -91 * DAY, Some(-90 * DAY + 2_001))]), 1);
+    assert_eq!(stored.learn(None, &[episode("r", -91 * DAY, Some(-90 * DAY + 1_999))]), 0);
+    assert_eq!(stored.learn(None, &[episode("r", -91 * DAY, Some(-90 * DAY + 2_001))]), 1);
 }
 
 /// Episodes of a rule: lengths and gaps, one after the other; the last may be open.
@@ -164,7 +164,7 @@ proptest! {
     ) {
         let (mut stored, mut kept) = (Stored::default(), Vec::<Episode>::new());
         for (from, a, b) in histories {
-            // What closed before stays; what is told is everything else.
+            // What closed before stays; what is known is everything else.
             let closed = |one: &Episode| one.closed.as_ref().map(|(moment, _)| moment.at);
             kept.retain(|one| closed(one).is_some_and(|at| at < second(from)));
             let new = [a, b].concat().into_iter().filter(|one| {
@@ -172,9 +172,9 @@ proptest! {
                 let of_rule = kept.iter().filter(|before| before.rule == one.rule);
                 is_later && of_rule.filter_map(closed).all(|end| end <= one.opened.at)
             });
-            let told: Vec<Episode> = new.collect();
-            stored.tell(Some(from), &told);
-            kept.extend(told.iter().cloned());
+            let known: Vec<Episode> = new.collect();
+            stored.learn(Some(from), &known);
+            kept.extend(known.iter().cloned());
             let live = stored.alerts.iter().filter(|alert| alert.retracted.is_none());
             let mut live: Vec<Episode> = live.map(|alert| alert.episode.clone()).collect();
             let order = |one: &Episode| (one.rule.clone(), one.opened.clone());
@@ -184,7 +184,7 @@ proptest! {
             let mut ids: Vec<&str> = stored.alerts.iter().map(|one| one.id.as_str()).collect();
             ids.sort_unstable();
             prop_assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "an id twice: {ids:?}");
-            prop_assert_eq!(stored.tell(Some(from), &told), 0, "the same again changes nothing");
+            prop_assert_eq!(stored.learn(Some(from), &known), 0, "the same again changes nothing");
         }
     }
 }

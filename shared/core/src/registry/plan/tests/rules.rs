@@ -89,7 +89,8 @@ fn two_documents_of_one_tenant_are_refused() {
 fn a_stored_version_is_folded_by_the_kinds_of_its_time() {
     let silent = json!({"id": "s", "contract": "mine", "absent": {"seconds": 9}});
     let stored = applied(&submitted(rules("a", &[silent])));
-    let compiled = version(&stored, None).compiled().expect("rules");
+    let current = version(&stored, None);
+    let compiled = current.version(&current.checked().expect("rules")).expect("kinds");
     assert_eq!((compiled.number, compiled.starts_at), (1, Some(at(NOW))));
     let Watch::Absence { kinds, .. } = &compiled.rules["s"].watch else { panic!("{compiled:?}") };
     assert_eq!(kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(), ["thing"]);

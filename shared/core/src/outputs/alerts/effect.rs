@@ -1,6 +1,6 @@
 //! What a commit means for alerts, by the two images of its head.
 //!
-//! A commit that only appended, or inserted into the tail, is told from the images: both hold the entries behind the
+//! If a commit only appended, or inserted into the tail, the images show which episodes there are: both hold the entries behind the
 //! base view of the old one. Where events went into pages, or views were brought up to date, the images do not hold
 //! what changed, and history has to be read. While views are out of date alerts wait: the commit that brings them up
 //! to date comes later.
@@ -12,14 +12,14 @@ use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::Head;
 use crate::outputs::alerts::Cause;
-use crate::outputs::alerts::reconcile::Told;
+use crate::outputs::alerts::reconcile::KnownEpisodes;
 use crate::outputs::changes::{Changes, Extent, Staleness};
 use crate::view::Specs;
-use crate::view::rules::{Episode, Episodes, RuleStates};
+use crate::view::rules::RuleFold;
 
 /// What a commit means for alerts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Look {
+pub struct Effect {
     /// What to do about them.
     pub work: Work,
     /// When to look at the subject again, if a timer is needed that is not armed.
@@ -33,68 +33,22 @@ pub enum Work {
     Nothing,
     /// The subject was forgotten: its alerts go.
     Forget,
-    /// The episodes of this part are known.
-    Told(Box<Told>),
+    /// These episodes are known.
+    Known(Box<KnownEpisodes>),
     /// The history from this position on has to be read.
     Read(Option<Position>),
 }
 
-/// The states of rules on the way through a history.
-#[derive(Clone, Debug)]
-pub struct RuleFold {
-    states: RuleStates,
-    last_at: Option<Timestamp>,
-    episodes: Episodes,
-}
-
-impl RuleFold {
-    /// From the states after a part of the history, whose last entry was observed then.
-    pub fn from(states: RuleStates, last_at: Option<Timestamp>) -> Self {
-        let episodes = Episodes::open_in(&states);
-        Self { states, last_at, episodes }
-    }
-
-    /// Goes on by the next entries.
-    pub fn take<'a>(&mut self, entries: impl IntoIterator<Item = &'a Arc<Entry>>, specs: &Specs) {
-        for entry in entries {
-            self.episodes.take(self.states.apply(entry, self.last_at, specs));
-            self.last_at = Some(entry.position.observed_at);
-        }
-    }
-
-    /// Ends by what the silence since the last entry does, if the subject is known to be silent until this time.
-    pub fn look(&mut self, until: Option<Timestamp>, specs: &Specs) {
-        if let Some(until) = until {
-            self.episodes.take(self.states.looked(self.last_at, until, specs));
-        }
-    }
-
-    /// The next time at which silence would change an alert, after the time of the last look.
-    pub fn next_look(&self, after: Option<Timestamp>, specs: &Specs) -> Option<Timestamp> {
-        self.states.next_look(self.last_at, after, specs)
-    }
-
-    /// When the last entry was observed.
-    pub fn last_at(&self) -> Option<Timestamp> {
-        self.last_at
-    }
-
-    /// The episodes that were open at the beginning, and those that opened since.
-    pub fn episodes(&self) -> &[Episode] {
-        self.episodes.list()
-    }
-}
-
-/// Looks at a commit. `specs` has to know the contracts of all entries of both tails.
-pub fn look(old: Option<&Head>, new: &Head, changes: &Changes, specs: &Specs) -> Look {
-    let from = first(changes);
-    let read = |from| Look { work: Work::Read(from), next_look: next_look_of(new, specs) };
-    let nothing = Look { work: Work::Nothing, next_look: None };
+/// What a commit means. `specs` has to know the contracts of all entries of both tails.
+pub fn effect(old: Option<&Head>, new: &Head, changes: &Changes, specs: &Specs) -> Effect {
+    let from = earliest_added(changes);
+    let read = |from| Effect { work: Work::Read(from), next_look: next_look_of(new, specs) };
+    let nothing = Effect { work: Work::Nothing, next_look: None };
     match &changes.staleness {
-        _ if changes.is_forgotten => Look { work: Work::Forget, next_look: None },
+        _ if changes.is_forgotten => Effect { work: Work::Forget, next_look: None },
         // A carry that goes on later.
         Staleness::Stays(_) if is_carried_on(old, new) => {
-            Look { work: Work::Read(stale_from(old)), next_look: None }
+            Effect { work: Work::Read(stale_from(old)), next_look: None }
         }
         Staleness::Stays(_) | Staleness::Begun(_) => nothing,
         _ if changes.extent == Extent::Whole => read(None),
@@ -109,7 +63,7 @@ pub fn look(old: Option<&Head>, new: &Head, changes: &Changes, specs: &Specs) ->
 }
 
 /// The earliest position that a commit added.
-pub fn first(changes: &Changes) -> Option<Position> {
+pub fn earliest_added(changes: &Changes) -> Option<Position> {
     let entered = changes.entered.iter().map(|entry| &entry.position);
     changes.deep.iter().chain(entered).min().cloned()
 }
@@ -129,7 +83,7 @@ fn by_images(
     changes: &Changes,
     from: Option<Position>,
     specs: &Specs,
-) -> Look {
+) -> Effect {
     let none = Head::default();
     let old = old.unwrap_or(&none);
     let begins_at = from.as_ref().map(|from| from.observed_at).or(new.watermark);
@@ -139,26 +93,25 @@ fn by_images(
     let (common, since) = now.split_at(now.partition_point(is_before));
     let mut start = RuleFold::from(old.base.rules.clone(), old.base.last_observed_at);
     start.take(common.iter().copied(), specs);
-    let start = || RuleFold::from(start.states.clone(), start.last_at);
-    let (mut before, mut after) = (start(), start());
+    let (mut before, mut after) = (start.resumed(), start.resumed());
     before.take(old.tail.iter().skip_while(is_before), specs);
     after.take(since.iter().copied(), specs);
     let next_look = next_look((&before, old), (&after, new), specs);
     before.look(old.looked_until, specs);
     after.look(new.looked_until, specs);
     if before.episodes() == after.episodes() {
-        return Look { work: Work::Nothing, next_look };
+        return Effect { work: Work::Nothing, next_look };
     }
     let received = changes.entered.iter().find(|entry| Some(&entry.position) == from.as_ref());
     let received = received.map(|entry| entry.ingested_at);
-    let told = Told {
+    let known = KnownEpisodes {
         from: begins_at,
         last_at: after.last_at(),
         episodes: after.episodes().to_vec(),
         seen_by: changes.commit,
         cause: from.map_or(Cause::History, |from| Cause::event(&from, received)),
     };
-    Look { work: Work::Told(Box::new(told)), next_look }
+    Effect { work: Work::Known(Box::new(known)), next_look }
 }
 
 /// When to look, if that is sooner than it was before the commit. A timer of before is armed, unless other rules were
