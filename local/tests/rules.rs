@@ -124,9 +124,14 @@ async fn faults_of_rules_are_told_with_their_paths() {
 async fn applied_rules_are_versions_and_wrong_rules_are_refused() {
     // A host begins with a version of its own.
     let running = Running::start().await;
+    let mut newco = hot(30);
+    newco["tenant"] = json!("newco");
+    let both = [("tenants/newco.json", json!({"id": "newco"})), ("rules/newco.json", newco)];
+    let report = running.apply(&both).await.unwrap();
+    assert!(report.ends_with("the rules of newco are in force now\n"), "{report}");
     let report = running.apply(&[("rules/demo.json", hot(30))]).await.unwrap();
     assert!(report.starts_with("replaced   rules demo@2  "), "{report}");
-    assert!(report.ends_with("the rules are in force 90 s from now\n"), "{report}");
+    assert!(report.ends_with("the rules of demo are in force 90 s from now\n"), "{report}");
     let report = running.apply(&[("rules/demo.json", hot(30))]).await.unwrap();
     assert!(report.starts_with("unchanged  rules demo  "), "{report}");
     running.apply(&[("rules/demo.json", hot(40))]).await.unwrap();

@@ -22,8 +22,8 @@ pub struct Config {
     pub metrics: Keeping,
 }
 
-/// Where feeds are sent: nowhere with `DROVER_FEEDS=off`; with `DROVER_STREAM=kafka` to the cluster of `DROVER_KAFKA_…`, otherwise to the one
-/// target that is set.
+/// Where feeds are sent: nowhere with `DROVER_FEEDS=off`; with `DROVER_STREAM=kafka` to the cluster of
+/// `DROVER_KAFKA_…`, otherwise to the one target that is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Nowhere: the relay only keeps alerts.

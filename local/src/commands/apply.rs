@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
+use drover_core::base::id::TenantId;
 use drover_core::base::limits::RULES_START_SECONDS;
 use drover_core::intake::document::DocumentName;
 use drover_core::registry::{
@@ -127,14 +128,31 @@ fn report(outcome: &Outcome) -> String {
     } else {
         writeln!(text, "revision {revision}, known to every function within {LIFETIME_SECONDS} s")
     };
-    let has_rules = |effect: &&Effect| matches!(effect.name, DocumentName::Rules(_));
-    let mut rules = outcome.effects.iter().filter(has_rules);
-    if rules.any(|effect| effect.kind != EffectKind::Unchanged) {
-        let _ = writeln!(text, "the rules are in force {RULES_START_SECONDS} s from now");
-    }
+    text.push_str(&rules_in_force(&outcome.effects));
     outcome.moves.iter().for_each(|moved| text.push_str(&placement::meaning(moved)));
     outcome.doubtful.iter().for_each(|doubtful| text.push_str(&placement::warning(doubtful)));
     text
+}
+
+/// One line for each tenant with changed rules. Those of a tenant that is new, too, are in force at once.
+fn rules_in_force(effects: &[Effect]) -> String {
+    let is_new = |tenant: &TenantId| {
+        effects.iter().any(|effect| {
+            effect.kind == EffectKind::Created
+                && effect.name == DocumentName::Tenant(tenant.clone())
+        })
+    };
+    let changed = effects.iter().filter(|effect| effect.kind != EffectKind::Unchanged);
+    let lines = changed.filter_map(|effect| match &effect.name {
+        DocumentName::Rules(tenant) if is_new(tenant) => {
+            Some(format!("the rules of {tenant} are in force now\n"))
+        }
+        DocumentName::Rules(tenant) => {
+            Some(format!("the rules of {tenant} are in force {RULES_START_SECONDS} s from now\n"))
+        }
+        _ => None,
+    });
+    lines.collect()
 }
 
 fn done(kind: EffectKind) -> &'static str {

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! head   format:u8=5 flags:u8 frozen:u16le version epoch count kept-days
-//!        [era generation touched:u8 | 128 with looked-until [looked-until:time]] [watermark:time watermark-released:span]
+//!        [era generation touched:u8 | 128 with looked-until [looked-until:time]]
+//!        [watermark:time watermark-released:span]
 //!        [sealed:position page-expires-at:span] [frame] [stale] [note] [carried]
 //!        [forgotten:position]
 //!        columns texts
@@ -24,8 +25,8 @@
 //! placings  count, then for each entry that was not appended or made an epoch: entries since the one
 //!          before, arrival | 4 with an epoch, [epoch]
 //! texts    plain length, method:u8 (0 plain, 1 zstd), to the end: a head's base or a keyframe's
-//!          opening (length, format:u8: 1 postcard, 2 postcard and states of rules), then ids of form 0 and payloads, each ended by a
-//!          line feed
+//!          opening (length, format:u8: 1 postcard, 2 postcard and states of rules), then ids of
+//!          form 0 and payloads, each ended by a line feed
 //! position  time, sequence, form:u8 of the id (0, 1 or 2), the id
 //! span   kind:u8, then whole units (days or seconds) after 0, the exact number after 1
 //! ```
@@ -36,27 +37,23 @@
 use std::sync::Arc;
 
 use crate::base::id::Position;
-use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::ledger::{Carried, Head, Keyframe, Page, Previous, SECONDS_PER_DAY};
-use crate::view::View;
-use crate::view::rules::RuleStates;
 
 mod columns;
 mod encoded_entries;
-mod hex;
 mod parts;
 mod texts;
 mod wire;
 
 use columns::{Columns, write_entries};
 pub(crate) use encoded_entries::EncodedEntries;
-pub(crate) use parts::position_size;
 use parts::{
     Era, FrameSpans, less, more, read_era, read_expiry, read_frame, read_identity, read_note,
     read_position, read_span, read_stale, read_time, read_view, write_expiry, write_frame,
     write_frame_at, write_identity, write_position, write_span, write_touch, write_view,
 };
+pub(crate) use parts::{position_size, view_size};
 use texts::{Effort, pack, unpack};
 pub use wire::{Malformed, Unwritable};
 use wire::{Reader, Writer, instant};
@@ -68,11 +65,6 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 const ITEM_ROOM: usize = 1024;
 /// Where `frozen` stands in a head, so that it can be set without encoding again.
 const FROZEN_AT: std::ops::Range<usize> = 2..4;
-
-const _: () = assert!(
-    limits::PAGE_PLAIN_BYTES + limits::VIEW_BYTES + RuleStates::LARGEST + 2 * limits::RECORD_BYTES
-        < limits::UNPACKED_BYTES
-);
 
 mod flag {
     pub(super) const WATERMARK: u8 = 1;
@@ -348,12 +340,6 @@ fn optional<T>(
 /// A slice holds far fewer entries than this field can count; were it full, fewer are frozen.
 fn frozen_field(frozen: usize) -> [u8; 2] {
     u16::try_from(frozen).unwrap_or(u16::MAX).to_le_bytes()
-}
-
-/// The plain size of a view: what it would take without compression.
-pub(crate) fn view_size(view: &View) -> usize {
-    let units = postcard::experimental::serialized_size(view).unwrap_or(limits::VIEW_BYTES);
-    units + view.rules.encoded_size()
 }
 
 #[cfg(test)]

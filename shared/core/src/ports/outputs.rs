@@ -69,8 +69,8 @@ pub const ALERTS_WRITTEN: usize = 49;
 
 /// Stores alerts.
 pub trait Alerts: Send + Sync {
-    /// Reads the commit that the alerts of a subject reflect, and its alerts that are open or closed at this time or later, strongly
-    /// consistent. 1 read unit for each 4 KB, which are about 15 alerts.
+    /// Reads the commit that the alerts of a subject reflect, and its alerts that are open or closed at this time or
+    /// later, strongly consistent. 1 read unit for each 4 KB, which are about 15 alerts.
     fn alerts(
         &self,
         subject: &SubjectKey,

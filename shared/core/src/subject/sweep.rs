@@ -68,8 +68,8 @@ impl SweepLimits {
 /// A sweep costs 1 read unit and 2 write units for the lease, and each minute 1 read unit for each of the
 /// [`SHARDS`] and 1 write unit. A due timer costs 2 read units (its armed minute and the head), and then:
 ///
-/// - released, carried, resent or looked: the touch or the carry, and 2 write units, or 3 if the subject has to be looked
-///   at again
+/// - released, carried, resent or looked: the touch or the carry, and 2 write units, or 3 if the subject has to be
+///   looked at again
 /// - finished: 2 write units
 /// - moved or failed: 3 write units
 /// - outdated: 1 write unit, and the head is not read

@@ -5,11 +5,17 @@ use std::num::NonZeroU8;
 use super::columns::IdForm;
 use super::wire::{Malformed, Reader, Unwritable, VIEW_ROOM, Writer, event_id, instant};
 use crate::base::id::{EventId, Position};
+use crate::base::limits;
 use crate::base::time::Timestamp;
 use crate::ledger::touch::Touch;
 use crate::ledger::{Frame, SECONDS_PER_DAY, Stale};
 use crate::view::View;
 use crate::view::rules::RuleStates;
+
+const _: () = assert!(
+    limits::PAGE_PLAIN_BYTES + limits::VIEW_BYTES + RuleStates::LARGEST + 2 * limits::RECORD_BYTES
+        < limits::UNPACKED_BYTES
+);
 
 const VIEW_FORMAT: u8 = 1;
 const VIEW_FORMAT_WITH_RULES: u8 = 2;
@@ -219,4 +225,10 @@ pub(super) fn read_view(input: &mut Reader<'_>) -> Result<View, Malformed> {
         (VIEW_FORMAT | VIEW_FORMAT_WITH_RULES, _) => Err(Malformed("a view of another length")),
         _ => Err(Malformed("an unknown format byte of a view")),
     }
+}
+
+/// The plain size of a view: what it would take without compression.
+pub(crate) fn view_size(view: &View) -> usize {
+    let units = postcard::experimental::serialized_size(view).unwrap_or(limits::VIEW_BYTES);
+    units + view.rules.encoded_size()
 }

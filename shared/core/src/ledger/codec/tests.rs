@@ -8,6 +8,8 @@ use crate::base::id::EventId;
 use crate::event::{Arrival, Entry, IdOrigin, Placing, canonical_json};
 use crate::ledger::touch::Touch;
 use crate::ledger::{Frame, Stale};
+use crate::view::View;
+use crate::view::rules::RuleStates;
 
 fn instant(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros).expect("in range")

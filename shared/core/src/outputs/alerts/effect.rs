@@ -1,9 +1,9 @@
 //! What a commit means for alerts, by the two images of its head.
 //!
-//! If a commit only appended, or inserted into the tail, the images show which episodes there are: both hold the entries behind the
-//! base view of the old one. Where events went into pages, or views were brought up to date, the images do not hold
-//! what changed, and history has to be read. While views are out of date alerts wait: the commit that brings them up
-//! to date comes later.
+//! If a commit only appended, or inserted into the tail, the images show which episodes there are: both hold the
+//! entries behind the base view of the old one. Where events went into pages, or views were brought up to date, the
+//! images do not hold what changed, and history has to be read. While views are out of date, alerts wait for the
+//! commit that brings them up to date.
 
 use std::sync::Arc;
 
@@ -42,16 +42,18 @@ pub enum Work {
 /// What a commit means. `specs` has to know the contracts of all entries of both tails.
 pub fn effect(old: Option<&Head>, new: &Head, changes: &Changes, specs: &Specs) -> Effect {
     let from = earliest_added(changes);
-    let read = |from| Effect { work: Work::Read(from), next_look: next_look_of(new, specs) };
+    let read = |from| {
+        let next_look = if changes.is_stale() { None } else { next_look_of(new, specs) };
+        Effect { work: Work::Read(from), next_look }
+    };
     let nothing = Effect { work: Work::Nothing, next_look: None };
     match &changes.staleness {
         _ if changes.is_forgotten => Effect { work: Work::Forget, next_look: None },
-        // A carry that goes on later.
-        Staleness::Stays(_) if is_carried_on(old, new) => {
-            Effect { work: Work::Read(stale_from(old)), next_look: None }
-        }
-        Staleness::Stays(_) | Staleness::Begun(_) => nothing,
+        // Also while views are out of date: the commit that brings them up to date does not show the gap.
         _ if changes.extent == Extent::Whole => read(None),
+        // A carry that goes on later.
+        Staleness::Stays(_) if is_carried_on(old, new) => read(stale_from(old)),
+        Staleness::Stays(_) | Staleness::Begun(_) => nothing,
         Staleness::Cleared(stale) => read(from.into_iter().chain([stale.clone()]).min()),
         Staleness::Never => match (&changes.correction, from) {
             (Some(correction), None) if correction.from.is_none() => read(None),

@@ -25,8 +25,8 @@ pub enum Look {
     Move(Minute),
 }
 
-/// Decides by the head. `specs` is what the entries of its tail are folded by; only [`TimerKind::Absence`] needs it. The clock of the sweep decides only whether the time has come: what a touch or a
-/// carry writes is in event time.
+/// Decides by the head. `specs` is what the entries of its tail are folded by; only [`TimerKind::Absence`] needs it.
+/// The clock of the sweep decides only whether the time has come: what a touch or a carry writes is in event time.
 pub fn look(
     kind: TimerKind,
     head: &Head,
