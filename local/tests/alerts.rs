@@ -15,8 +15,10 @@ use common::running::Running;
 use common::{WAIT, get_api, post_api, run};
 use drover_core::base::time::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 const KEY: &str = "drover-demo-key";
+const KEY_OF_COLD: &str = "cold-key";
 
 /// So many seconds from now: the rules of a new host read only events that come after its start.
 fn ahead(start: i64, seconds: i64) -> String {
@@ -29,15 +31,23 @@ fn now() -> i64 {
 }
 
 async fn read(running: &Running, path: &str) -> (u16, Value) {
-    let answer = get_api(running.host.addresses(), path, KEY).await;
+    read_as(running, KEY, path).await
+}
+
+async fn read_as(running: &Running, key: &str, path: &str) -> (u16, Value) {
+    let answer = get_api(running.host.addresses(), path, key).await;
     (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap())
 }
 
 /// The alerts at a path, once there are some.
 async fn alerts(running: &Running, path: &str) -> Vec<Value> {
+    alerts_of(running, KEY, path).await
+}
+
+async fn alerts_of(running: &Running, key: &str, path: &str) -> Vec<Value> {
     let listed = async {
         loop {
-            let (status, answer) = read(running, path).await;
+            let (status, answer) = read_as(running, key, path).await;
             assert_eq!(status, 200, "{answer}");
             let alerts = answer["alerts"].as_array().unwrap().clone();
             if !alerts.is_empty() {
@@ -50,11 +60,15 @@ async fn alerts(running: &Running, path: &str) -> Vec<Value> {
 }
 
 async fn post(running: &Running, id: &str, at: String, value: i64) {
+    post_as(running, KEY, id, at, value).await;
+}
+
+async fn post_as(running: &Running, key: &str, id: &str, at: String, value: i64) {
     let event = json!({
         "id": id, "device_id": "oven-1", "event_type": "temperature", "timestamp": at,
         "payload": { "value": value, "unit": "celsius" },
     });
-    let (status, answer) = post_api(running.host.addresses(), "/api/v1/events", KEY, &event).await;
+    let (status, answer) = post_api(running.host.addresses(), "/api/v1/events", key, &event).await;
     assert!(matches!(status, 200 | 202), "{status} {answer}");
 }
 
@@ -109,6 +123,81 @@ async fn a_late_event_takes_an_alert_back_under_its_id() {
     let states: Vec<&Value> = records.iter().map(|record| &record["value"]["state"]).collect();
     assert_eq!(states, ["firing", "retracted"]);
     assert!(records.iter().all(|record| record["key"] == json!(id)), "{records:?}");
+    running.stop().await;
+}
+
+/// A person acknowledges, pauses and closes alerts; the feed tells of it.
+#[tokio::test]
+async fn a_person_acts_on_alerts() {
+    let running = Running::start().await;
+    // The rules of a new tenant are in force at once.
+    let sha256: String =
+        Sha256::digest(KEY_OF_COLD).iter().map(|byte| format!("{byte:02x}")).collect();
+    let key =
+        json!({ "id": "k", "sha256": sha256, "scopes": ["write", "read", "admin"], "local": true });
+    let tenant = json!({ "id": "cold", "keys": [key], "feeds": ["alerts"] });
+    let rules = json!({ "tenant": "cold", "rules": [{
+        "id": "thawed", "contract": "telemetry", "measure": "temperature",
+        "when": { "above": 30 }, "latch": true,
+    }] });
+    let documents = [("tenants/cold.json", tenant), ("rules/cold.json", rules)];
+    running.apply(&documents).await.unwrap();
+    let start = now();
+    post_as(&running, KEY_OF_COLD, "e-1", ahead(start, 10), 31).await;
+    let firing = alerts_of(&running, KEY_OF_COLD, "/api/v1/alerts?state=firing").await;
+    let id = firing[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!((&firing[0]["acknowledged"], &firing[0]["latched"]), (&Value::Null, &json!(false)));
+    let addresses = running.host.addresses();
+    let act = async |act: &str, key: &str, body: Value| {
+        post_api(addresses, &format!("/api/v1/alerts/{id}/{act}"), key, &body).await
+    };
+    let (status, acted) = act("acknowledge", KEY_OF_COLD, json!({ "note": "on it" })).await;
+    assert_eq!((status, &acted["acknowledged"]["note"]), (200, &json!("on it")), "{acted}");
+    assert!(acted["acknowledged"]["by"].as_str().unwrap().starts_with("key:"));
+    let until = ahead(start, 3_600);
+    let (status, acted) = act("snooze", KEY_OF_COLD, json!({ "until": until })).await;
+    assert_eq!((status, &acted["snoozed_until"]), (200, &json!(until)), "{acted}");
+    assert_eq!(acted["acknowledged"]["note"], "on it");
+    let (status, held) = act("close", KEY_OF_COLD, json!({})).await;
+    assert_eq!((status, &held["code"]), (409, &json!("alert_holds")));
+
+    post_as(&running, KEY_OF_COLD, "e-2", ahead(start, 20), 20).await;
+    let latched = async {
+        loop {
+            let (_, alert) = read_as(&running, KEY_OF_COLD, &format!("/api/v1/alerts/{id}")).await;
+            if alert["latched"] == true {
+                return alert;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let latched = tokio::time::timeout(4 * WAIT, latched).await.unwrap();
+    assert_eq!(latched["state"], "firing");
+    assert_eq!(latched["closed_at"], json!(ahead(start, 20)));
+    let (status, unknown) = act("close", "drover-acme-key", json!({})).await;
+    assert_eq!((status, &unknown["code"]), (404, &json!("not_found")), "another tenant");
+    let (status, closed) = act("close", KEY_OF_COLD, json!({ "note": "thrown away" })).await;
+    assert_eq!((status, &closed["state"]), (200, &json!("resolved")), "{closed}");
+    let path = format!("/api/v1/alerts/{id}");
+    assert_eq!(read_as(&running, KEY_OF_COLD, &path).await.1, closed);
+    let (status, over) = act("acknowledge", KEY_OF_COLD, json!({})).await;
+    assert_eq!((status, &over["code"]), (409, &json!("alert_over")));
+    let (status, fault) = act("snooze", KEY_OF_COLD, json!({ "until": "later" })).await;
+    assert_eq!((status, &fault["errors"][0]["path"]), (400, &json!("/until")));
+    assert_eq!(act("reopen", KEY_OF_COLD, json!({})).await.0, 404);
+
+    let sent = async {
+        loop {
+            let consume = ["consume", "drover.alerts", "--json", "--data", running.folder()];
+            let (_, out, _) = run(&consume, "").await;
+            let last: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+            if last["value"] == closed {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(4 * WAIT, sent).await.expect("the feed has the closed alert");
     running.stop().await;
 }
 

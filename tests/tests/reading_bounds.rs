@@ -268,6 +268,8 @@ async fn reading_letters_and_runs_counts_and_cancelling_a_run_never_waits() {
         assert_eq!(wait(&refused).0, 429, "{target}");
         assert!(!wait(&refused).2.is_empty());
     }
-    assert_eq!(wait(&ask("POST", "/api/v1/feeds/resend").await).0, 429);
+    for target in ["/api/v1/feeds/resend", "/api/v1/alerts/x/acknowledge"] {
+        assert_eq!(wait(&ask("POST", target).await).0, 429, "{target}");
+    }
     assert_eq!(ask("DELETE", "/api/v1/replays/x").await.status, 404);
 }

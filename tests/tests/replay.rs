@@ -214,6 +214,7 @@ async fn no_route_of_dead_letters_opens_without_the_scope_admin() {
         ("POST", "/api/v1/replays/0123456789abcdef0123"),
         ("DELETE", "/api/v1/replays/0123456789abcdef0123"),
         ("POST", "/api/v1/feeds/resend"),
+        ("POST", "/api/v1/alerts/8006431e5cdc0e00c5b1a4e8b0f7d2a9/acknowledge"),
     ] {
         assert_eq!(status(method, target, "read write").await, 403, "{method} {target}");
         let admitted = status(method, target, "admin").await;

@@ -13,6 +13,7 @@ use drover_core::base::limits::RULE_ID_BYTES;
 use drover_core::base::time::Timestamp;
 use drover_core::outputs::alerts::{Alert, AlertId, AlertList, AlertPage, AlertState, time_key};
 use drover_core::view::rules::Severity;
+use drover_http::alert_body::AlertBody;
 use drover_http::{Credentials, Cursors, NotAdmitted, Parameters, Problem, ProblemBody};
 use serde::Serialize;
 use serde_json::Value;
@@ -31,87 +32,6 @@ pub(crate) struct AlertsAnswer {
     /// The cursor of the next page; `null` on the last page. A page may be short, or empty, and another one follow.
     #[schema(required = true)]
     next_cursor: Option<String>,
-}
-
-/// An alert.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only for the OpenAPI document; an alert serializes itself")]
-pub(crate) struct AlertBody {
-    /// Stays the same while late events move the alert.
-    #[schema(example = "8006431e5cdc0e00c5b1a4e8b0f7d2a9")]
-    id: String,
-    #[schema(example = "hot")]
-    rule: String,
-    /// The version of the rules that opened it.
-    #[schema(example = 1)]
-    rule_version: u32,
-    subject: AlertSubject,
-    #[schema(example = "warning")]
-    severity: AlertSeverity,
-    #[schema(example = "firing")]
-    state: AlertStateName,
-    #[schema(format = DateTime)]
-    opened_at: String,
-    /// `null` while it is firing.
-    #[schema(format = DateTime, required = true)]
-    closed_at: Option<String>,
-    /// Why it closed: `cleared`, `quiet`, `heard` or `rule removed`.
-    #[schema(required = true, example = "cleared")]
-    ending: Option<String>,
-    /// The number or text that opened it, or that raised its severity; `null` for a silence.
-    value: Value,
-    /// One line about it.
-    #[schema(example = "d-1 is at 31 celsius")]
-    summary: String,
-    /// The labels of the rule.
-    labels: std::collections::BTreeMap<String, String>,
-    /// What took it back, if it is retracted.
-    #[schema(required = true)]
-    cause: Option<AlertCause>,
-}
-
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only for the OpenAPI document; an alert serializes itself")]
-struct AlertSubject {
-    #[schema(example = "device")]
-    kind: String,
-    #[schema(example = "d-1")]
-    id: String,
-}
-
-/// The event that took an alert back; all are `null` if the history was told again.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only for the OpenAPI document; an alert serializes itself")]
-struct AlertCause {
-    #[schema(required = true)]
-    event_id: Option<String>,
-    #[schema(format = DateTime, required = true)]
-    observed_at: Option<String>,
-    /// How much later than that the event was received.
-    #[schema(required = true, example = 90)]
-    late_seconds: Option<i64>,
-}
-
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only for the OpenAPI document; an alert serializes itself")]
-#[schema(rename_all = "lowercase")]
-enum AlertSeverity {
-    Info,
-    Warning,
-    Error,
-    Critical,
-}
-
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only for the OpenAPI document; an alert serializes itself")]
-#[schema(rename_all = "lowercase")]
-enum AlertStateName {
-    /// The condition of its rule holds.
-    Firing,
-    /// The condition held, and no longer does.
-    Resolved,
-    /// A late event showed that it never was.
-    Retracted,
 }
 
 /// Problems of an alert that does not exist.
@@ -216,11 +136,7 @@ pub(crate) async fn one<W: QueryPorts>(
     Parameters::parse(query.as_deref())?.finish()?;
     let unknown = || Problem::not_found("the tenant has no alert with this id");
     let id = AlertId::parse(&id).ok_or_else(unknown)?;
-    let from = id.as_str().to_owned();
-    // The smallest text behind the id.
-    let below = Some(format!("{from}0"));
-    let page = AlertPage { only_open: false, from: Some(from), below, limit: 1 };
-    let AlertList { alerts, .. } = visit.alerts(&page).await?;
+    let AlertList { alerts, .. } = visit.alerts(&AlertPage::of_id(&id)).await?;
     let (subject, alert) = alerts.first().ok_or_else(unknown)?;
     Ok(Json(visit.shown_alert(subject, alert).await?))
 }

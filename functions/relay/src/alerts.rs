@@ -1,5 +1,5 @@
 //! Keeps the alerts of a subject, and sends them to the feed `alerts`. Has the sweep look at the subject when its
-//! silence may change them.
+//! silence may change them, or when the pause of an alert ends.
 //!
 //! An alert that changes is sent after it is stored, and an alert that goes before it is gone. If the relay stops in
 //! between, the same commit comes again and sends the same.
@@ -14,7 +14,7 @@ use drover_core::ledger::Head;
 use drover_core::outputs::alerts::{Alert, AlertState, AlertWrite};
 use drover_core::outputs::changes::Changes;
 use drover_core::outputs::record::{FeedRecord, Origin};
-use drover_core::outputs::timers::arming::absence;
+use drover_core::outputs::timers::arming::{absence, snooze};
 use drover_core::ports::FeedTarget;
 use drover_core::subject::alerts::plan;
 use drover_core::subject::alerts::shown::shown;
@@ -49,9 +49,10 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
             let records = self.alert_records(&origin, &plan.alerts).await?;
             self.publish(&commit, &records).await?;
         }
-        if let Some(due) = plan.next_look {
-            let now = relay.ports.now();
-            let timer = absence(key, due, now);
+        let now = relay.ports.now();
+        let look = plan.next_look.map(|due| absence(key, due, now));
+        let wake = plan.next_wake.map(|until| snooze(key, until, now));
+        for timer in look.into_iter().chain(wake) {
             self.counts.add_units(relay.armer.arm(&relay.ports, &timer, now).await?);
         }
         Ok(())

@@ -13,7 +13,7 @@ use drover_http::settings::HttpSettings;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `DROVER_LEDGER_TABLE`, `DROVER_REGISTRY_TABLE`, `DROVER_DEAD_LETTER_QUEUE_URL`,
-    /// `DROVER_BUFFER_QUEUE_URL`, and `DROVER_LETTERS_TABLE` (letters and runs).
+    /// `DROVER_BUFFER_QUEUE_URL`, `DROVER_LETTERS_TABLE` (letters and runs), and `DROVER_OUTPUTS_TABLE` (alerts).
     pub aws: AwsConfig,
     /// `DROVER_STREAM`: `direct` (the default), without rereads of offsets, or `kafka`, with the same
     /// variables as ingest.
@@ -38,6 +38,7 @@ impl Config {
         Ok(Self {
             aws: AwsConfig {
                 letters_table: Some(variables.text("DROVER_LETTERS_TABLE")?.into()),
+                outputs_table: Some(variables.text("DROVER_OUTPUTS_TABLE")?.into()),
                 ..AwsConfig::read(&variables)?
             },
             kafka: kafka(&variables)?,

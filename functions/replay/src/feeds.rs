@@ -14,11 +14,10 @@ use drover_core::intake::tenant::Scope;
 use drover_core::ledger::touch::Touch;
 use drover_core::subject::listing::Mark;
 use drover_core::subject::resend::{NotResent, ResendLimits, Resent, Subjects, resend};
-use drover_http::{Credentials, Cursors, Fault, NotAdmitted, Parameters, Problem, ProblemBody};
+use drover_http::{Credentials, Cursors, NotAdmitted, Parameters, Problem, ProblemBody};
 use drover_intake::Caller;
 use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::answer::{Limited, Malformed, Unknown};
@@ -50,7 +49,7 @@ pub(crate) struct ResendAnswer {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only for the OpenAPI document")]
 pub(crate) enum NoFeeds {
-    /// `no_feeds`: the tenant's document has no feeds
+    /// `no_feeds`: the tenant has no feeds and no alert rules
     #[response(status = 409, content_type = "application/problem+json")]
     NoFeeds(ProblemBody),
     /// `too_large`
@@ -134,27 +133,8 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
 impl ResendRequest {
     /// Reads the body as JSON.
     fn read(json: &[u8]) -> Result<Self, Problem> {
-        let value: Value = serde_json::from_slice(json).map_err(|fault| {
-            Problem::bad_request("malformed_json", format!("invalid request: {fault}"))
-        })?;
-        let Value::Object(members) = value else {
-            return Err(faulty("invalid_parameter", "", "the body must be an object"));
-        };
         let mut request = Self::default();
-        for (name, value) in members {
-            let text = match (&*name, value) {
-                ("subject" | "cursor", Value::String(text)) => Some(text),
-                ("subject" | "cursor", Value::Null) => None,
-                ("subject" | "cursor", _) => {
-                    let fault = "must be a text or null";
-                    return Err(faulty("invalid_parameter", &format!("/{name}"), fault));
-                }
-                _ => {
-                    let path = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-                    let fault = "unknown member; the members are subject and cursor";
-                    return Err(faulty("invalid_parameter", &path, fault));
-                }
-            };
+        for (name, text) in object::texts(json, &["subject", "cursor"])? {
             match &*name {
                 "subject" => request.subject = text,
                 _ => request.cursor = text,
@@ -166,15 +146,15 @@ impl ResendRequest {
     fn subjects(self, cursors: Cursors) -> Result<Subjects, Problem> {
         let Some(subject) = self.subject else {
             let after = self.cursor.map(|cursor| cursors.read(&cursor, mark)).transpose();
-            let fault = |_| faulty("invalid_cursor", "/cursor", INVALID_CURSOR);
+            let fault = |_| object::faulty("invalid_cursor", "/cursor", INVALID_CURSOR);
             return Ok(Subjects::All { after: after.map_err(fault)? });
         };
         if self.cursor.is_some() {
             let fault = "a request for one subject has no cursor";
-            return Err(faulty("invalid_parameter", "/cursor", fault));
+            return Err(object::faulty("invalid_parameter", "/cursor", fault));
         }
         let subject = SubjectId::parse(&subject)
-            .map_err(|rejection| faulty("invalid_id", "/subject", &rejection.message))?;
+            .map_err(|rejection| object::faulty("invalid_id", "/subject", &rejection.message))?;
         Ok(Subjects::One(subject))
     }
 }
@@ -188,18 +168,6 @@ const INVALID_CURSOR: &str =
 
 fn mark(bytes: &[u8]) -> Option<Mark> {
     serde_json::from_slice(bytes).ok()
-}
-
-/// 400, with the path of the fault.
-fn faulty(code: &'static str, path: &str, message: &str) -> Problem {
-    let fault = Fault {
-        index: None,
-        code: code.to_owned(),
-        path: Some(path.to_owned()),
-        message: message.to_owned(),
-    };
-    let detail = if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") };
-    Problem::bad_request(code, detail).with_errors(vec![fault])
 }
 
 fn refused(refused: NotResent) -> Problem {

@@ -6,6 +6,7 @@
 //! - `queue`: shared by both queues
 //! - `operations`: operations on stored letters, for commands of an operator (`command`) and for
 //!   tenants over HTTP (`letters`, `replays`)
+//! - `alerts`: persons act on alerts, over HTTP
 //! - `feeds`: has a tenant's subjects sent to its feeds again, over HTTP
 //! - `answer`: the responses
 //! - [`limits`]: every limit
@@ -25,7 +26,7 @@ use drover_core::dead_letter::letter::Owner;
 use drover_core::intake::quota::ReadQuotas;
 use drover_core::intake::tenant::{Scope, Tenant};
 use drover_core::pipeline::Pipeline;
-use drover_core::ports::Listing;
+use drover_core::ports::{Alerts, Listing};
 use drover_core::replay::{RunLimits, Sources};
 use drover_http::gateway::HttpFunction;
 use drover_http::layers::json_only;
@@ -35,6 +36,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+mod alerts;
 mod answer;
 mod buffer;
 mod command;
@@ -61,10 +63,10 @@ use self::queue::UnknownQueue;
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "replay";
 
-/// The ports of this function: those of a replay, and the listing of subjects.
-pub trait ReplayPorts: drover_core::replay::ReplayPorts + Listing {}
+/// The ports of this function: those of a replay, the listing of subjects, and alerts.
+pub trait ReplayPorts: drover_core::replay::ReplayPorts + Listing + Alerts {}
 
-impl<W: drover_core::replay::ReplayPorts + Listing> ReplayPorts for W {}
+impl<W: drover_core::replay::ReplayPorts + Listing + Alerts> ReplayPorts for W {}
 
 /// Sources in addition to the ports; each deployment chooses its own.
 pub trait ReplaySources: Sources + BufferLevels {}
@@ -113,6 +115,7 @@ where
         .merge(letters::routes())
         .merge(replays::routes())
         .merge(feeds::routes())
+        .merge(alerts::routes())
         .merge(levels::routes())
         .route_layer(from_fn(json_only))
         .with_state(environment)

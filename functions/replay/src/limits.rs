@@ -11,6 +11,12 @@ pub const BODY_BYTES: usize = 64 * 1024;
 /// Maximum size of the body of a resend, in bytes: a subject and a cursor, also where JSON escapes each
 /// character.
 pub const RESEND_BODY_BYTES: usize = 16 * 1024;
+/// Maximum size of the body of an act on an alert, in bytes: a note, also where JSON escapes each character.
+pub const ACT_BODY_BYTES: usize = 16 * 1024;
+/// Maximum length of a note, in bytes.
+pub const NOTE_BYTES: usize = 1_000;
+/// How far ahead the pause of an alert may end, in days.
+pub const SNOOZE_DAYS: i64 = 31;
 /// Maximum number of letters per page.
 pub const LETTERS: usize = LISTED;
 /// Default number of letters per page.

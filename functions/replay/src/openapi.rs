@@ -15,7 +15,8 @@ use utoipa::OpenApi;
         crate::replays::show,
         crate::replays::cancel,
         crate::levels::stats,
-        crate::feeds::resend_subjects
+        crate::feeds::resend_subjects,
+        crate::alerts::act_on_alert
     ),
     components(schemas(ProblemBody, Fault))
 )]
@@ -45,6 +46,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(operations, 9);
+        assert_eq!(operations, 10);
     }
 }

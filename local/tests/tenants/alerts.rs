@@ -7,6 +7,7 @@ use drover_aws::{Aws, AwsConfig, LocalEndpoints};
 use drover_core::base::id::{SubjectId, TenantId};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
+use drover_core::outputs::alerts::acts::Acts;
 use drover_core::outputs::alerts::{Alert, AlertId, AlertWrite, Reflected};
 use drover_core::outputs::changes::CommitId;
 use drover_core::ports::Alerts as _;
@@ -28,7 +29,13 @@ pub(crate) async fn put_two(dynamodb: SocketAddr, own: Tenant, start: Timestamp)
             severity: Severity::Warning,
             value: Some(Value::Number(own.value)),
         };
-        Alert { id: AlertId::new(&subject, &episode, commit), episode, retracted: None }
+        Alert {
+            id: AlertId::new(&subject, &episode, commit),
+            episode,
+            retracted: None,
+            latches: false,
+            acts: Acts::default(),
+        }
     };
     let alerts = [alert(10), alert(20)];
     let writes = alerts.clone().map(|alert| AlertWrite { old: None, new: Some(alert) });

@@ -1,6 +1,7 @@
 //! Shared parts of the HTTP functions: credentials, error responses, query strings, and the layers
 //! of every router. Each function defines its own routes.
 //!
+//! - [`alert_body`]: the shape of an alert, which several functions return
 //! - [`problem`]: every error as `application/problem+json` (RFC 9457); `refused`: the errors of intake
 //! - [`caller`]: the credentials of a request
 //! - [`sent`]: requests with events
@@ -11,6 +12,7 @@
 //! - [`gateway`]: HTTP functions behind API Gateway: events as requests, and the claims that it verified
 
 mod access_log;
+pub mod alert_body;
 pub mod caller;
 pub mod cursor;
 pub mod gateway;

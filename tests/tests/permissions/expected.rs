@@ -190,18 +190,32 @@ const REPLAY: [(&str, &[&str]); 5] = [
     (TAKE, QUEUES),
 ];
 
-/// Of replay where there is a relay: it lists the subjects that a tenant has sent to its feeds again.
-const LISTS: (&str, &[&str]) = ("dynamodb:Query", ACTIVITY);
-const REPLAY_WITH_RELAY: [(&str, &[&str]); 6] =
-    [REPLAY[0], REPLAY[1], REPLAY[2], REPLAY[3], REPLAY[4], LISTS];
+/// Of replay where there is a relay: it lists the subjects that a tenant has sent to its feeds again, and writes what
+/// persons do about alerts.
+const WITH_RELAY: [(&str, &[&str]); 3] = [
+    ("dynamodb:Query", ACTIVITY),
+    ("dynamodb:Query dynamodb:PutItem dynamodb:DeleteItem", OUTPUTS),
+    ("dynamodb:Query", &[ALERTS[1]]),
+];
+const REPLAY_WITH_RELAY: [(&str, &[&str]); 8] = [
+    REPLAY[0],
+    REPLAY[1],
+    REPLAY[2],
+    REPLAY[3],
+    REPLAY[4],
+    WITH_RELAY[0],
+    WITH_RELAY[1],
+    WITH_RELAY[2],
+];
 
-const RELAY: [(&str, &[&str]); 7] = [
+const RELAY: [(&str, &[&str]); 8] = [
     (LOG, &["${RelayLogs.Arn}"]),
     (READ_STREAM, &["<drover-state-LedgerStreamArn>"]),
     ("dynamodb:GetItem", REGISTRY),
     (WRITE, LEDGER),
     ("dynamodb:Query", ACTIVITY),
     ("dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:DeleteItem", OUTPUTS),
+    ("dynamodb:Query", ALERTS),
     ("sqs:SendMessage", &["<drover-state-DeadLetterQueueArn>", "${RelayFailed.Arn}"]),
 ];
 /// Of the relay with a queue as target.

@@ -5,23 +5,27 @@
 //! consumers of each feed hold exactly the history, and alerts equal its episodes.
 //!
 //! - `world`: the tables, the topics, the stream and the relay of a case; `target` is what the topics do
+//! - `acts`: what persons do about alerts, and that nothing of it is lost
 //! - `alerts`: what alerts must be in the end
 //! - `consumers`: what consumers make of the records, and what they must hold
 //!
 //! `PROPTEST_CASES` sets the number of cases and `PROPTEST_RNG_SEED` their seed; a failing case prints its
 //! input, and its seed is kept and run first the next time.
 
+mod acts;
 mod alerts;
 mod consumers;
 mod target;
 mod world;
 
 use drover_core::memory::Fault;
+use drover_core::outputs::alerts::acts::Act;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use self::target::Taking;
 use self::world::World;
+use super::fixture::second;
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -44,10 +48,22 @@ enum Step {
     Resend(Option<usize>),
     /// An operator applies other alert rules.
     Rules,
+    /// A person acts on one of the alerts.
+    Act(usize, Act),
     /// What the topics do with the next records.
     Topics(Vec<Taking>),
     /// What the next calls to tables and queues do.
     Tables(Vec<Fault>),
+}
+
+fn an_act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        1 => Just(Act::Acknowledge),
+        1 => (1_000i64..3_000).prop_map(|at| Act::Snooze(second(at))),
+        1 => Just(Act::Disable),
+        1 => Just(Act::Enable),
+        2 => Just(Act::Close),
+    ]
 }
 
 fn a_step() -> impl Strategy<Value = Step> {
@@ -70,6 +86,7 @@ fn a_step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Sweep),
         1 => proptest::option::of(device()).prop_map(Step::Resend),
         1 => Just(Step::Rules),
+        3 => (0usize..100, an_act()).prop_map(|(alert, act)| Step::Act(alert, act)),
         3 => proptest::collection::vec(takings, 1..6).prop_map(Step::Topics),
         2 => proptest::collection::vec(faults, 1..6).prop_map(Step::Tables),
     ]
@@ -87,6 +104,7 @@ proptest! {
         world.end().map_err(TestCaseError::fail)?;
         world.check().map_err(TestCaseError::fail)?;
         world.check_alerts().map_err(TestCaseError::fail)?;
+        world.check_acts().map_err(TestCaseError::fail)?;
     }
 }
 

@@ -6,7 +6,7 @@
 //! - The reflected commit is read before the alerts. If it is still the old one, the condition of the next write
 //!   fails.
 //! - If it is the new one already, an alert may still be the old one. So the item that a write replaces under
-//!   another key must exist. This does not show a change that kept the key.
+//!   another key must exist, and one that it replaces under the same key must have the bytes that were read.
 //!
 //! The SDK may retry a transaction that was already applied. So a write also counts as done if the new reflected
 //! commit is stored.
@@ -40,6 +40,7 @@ use crate::tables::{ALERTS_INDEX, OPEN_ALERTS_INDEX};
 const WRITING: &str = "writing alerts";
 const REFLECTED_IS: &str = "e = :e AND v = :v AND r = :r";
 const PRESENT: &str = "attribute_exists(pk)";
+const ALERT_IS: &str = "d = :d";
 const LISTED: &str = "g = :p AND i BETWEEN :from AND :to";
 const LISTED_OPEN: &str = "o = :p AND i BETWEEN :from AND :to";
 
@@ -157,7 +158,8 @@ impl Alerts for Aws {
 enum Action {
     /// Puts the reflected commit, if the expected one is stored.
     Reflect(Item, Option<Reflected>),
-    Put(Item),
+    /// Puts an alert, if these values of the alert under its key are stored; `None`: another key had it, or none.
+    Put(Item, Option<Item>),
     /// Deletes the item with this key, which must exist.
     Delete(Item),
 }
@@ -169,16 +171,19 @@ impl Action {
     ) -> impl Iterator<Item = Self> {
         let key = |alert: &Alert| shapes::alert_key(subject, alert);
         let new_key = new.as_ref().map(key);
-        let old_key = old.as_ref().map(key).filter(|old| Some(old) != new_key.as_ref());
-        let put = new.as_ref().map(|new| Self::Put(shapes::alert_item(subject, new)));
-        put.into_iter().chain(old_key.map(Self::Delete))
+        let (kept, moved) = match old {
+            Some(old) if Some(key(old)) == new_key => (Some(shapes::alert_values(old)), None),
+            old => (None, old.as_ref().map(key)),
+        };
+        let put = new.as_ref().map(|new| Self::Put(shapes::alert_item(subject, new), kept));
+        put.into_iter().chain(moved.map(Self::Delete))
     }
 
     /// The write units in a transaction that fails. The answer does not contain them.
     fn units(&self) -> f64 {
         TRANSACTION
             * match self {
-                Self::Reflect(item, _) | Self::Put(item) | Self::Delete(item) => {
+                Self::Reflect(item, _) | Self::Put(item, _) | Self::Delete(item) => {
                     items::write_units(item)
                 }
             }
@@ -202,8 +207,13 @@ impl Action {
                     );
                 request.put(put.build()?)
             }
-            Self::Put(item) => {
-                request.put(Put::builder().table_name(table).set_item(Some(item)).build()?)
+            Self::Put(item, expected) => {
+                let put = Put::builder()
+                    .table_name(table)
+                    .set_item(Some(item))
+                    .set_condition_expression(expected.is_some().then(|| ALERT_IS.to_owned()))
+                    .set_expression_attribute_values(expected);
+                request.put(put.build()?)
             }
             Self::Delete(key) => {
                 let delete = Delete::builder().table_name(table).set_key(Some(key));
@@ -214,7 +224,7 @@ impl Action {
     }
 }
 
-/// The reflected commit that another writer stored.
+/// The reflected commit that another writer stored; `None`: it is not known.
 ///
 /// # Errors
 /// The transaction failed for another reason, or the item is corrupt.
@@ -227,6 +237,8 @@ fn stored<R: std::fmt::Debug + 'static>(
     };
     match cancelled(WRITING, table.dependency, reasons) {
         Unwritten::Lost { stored, .. } => stored.as_ref().map(shapes::read_reflected).transpose(),
+        // An alert is not the one that was read, or another transaction is writing it.
+        Unwritten::Unknown(Reason::Contention) => Ok(None),
         Unwritten::Unknown(reason) => {
             let message = format!("{WRITING} was cancelled");
             Err(Unavailable::new(reason, message).of(table.dependency))

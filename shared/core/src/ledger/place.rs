@@ -258,7 +258,7 @@ impl NextHead {
     pub(crate) fn release(&mut self) {
         let lateness = match self.head.touched {
             Some(Touch::Release) => 0,
-            Some(Touch::Resend | Touch::Restored | Touch::Look(_)) | None => {
+            Some(Touch::Resend | Touch::Restored | Touch::Acted | Touch::Look(_)) | None => {
                 self.policy.lateness_seconds
             }
         };

@@ -15,13 +15,15 @@ pub enum Touch {
     /// The table was restored, so that others may hold more than it does. The era rises, and the kept history
     /// and the state are to be sent again.
     Restored,
+    /// A person acted on an alert of the subject, or a pause of an alert is over: its alerts are to be sent again.
+    Acted,
     /// The subject is silent up to this time: time alone opened or closed an alert. The time stays in the head.
     Look(Timestamp),
 }
 
 impl Touch {
     /// Every reason without a time.
-    pub const ALL: [Self; 3] = [Self::Resend, Self::Release, Self::Restored];
+    pub const ALL: [Self; 4] = [Self::Resend, Self::Release, Self::Restored, Self::Acted];
 
     /// The byte in a head; 0 is no touch.
     pub(super) const fn byte(self) -> NonZeroU8 {
@@ -30,6 +32,7 @@ impl Touch {
             Self::Release => NonZeroU8::MIN.saturating_add(1),
             Self::Restored => NonZeroU8::MIN.saturating_add(2),
             Self::Look(_) => NonZeroU8::MIN.saturating_add(3),
+            Self::Acted => NonZeroU8::MIN.saturating_add(4),
         }
     }
 

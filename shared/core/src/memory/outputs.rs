@@ -165,6 +165,17 @@ fn index_entries(old: Option<&Alert>, new: Option<&Alert>) -> f64 {
     f64::from(changed)
 }
 
+/// Whether the alert that a write replaces under its key is still the stored one.
+fn is_unchanged(
+    alerts: &BTreeMap<(SubjectKey, String), Vec<u8>>,
+    subject: &SubjectKey,
+    AlertWrite { old, new }: &AlertWrite,
+) -> bool {
+    let (Some(old), Some(new)) = (old, new) else { return true };
+    let key = old.sort_key();
+    key != new.sort_key() || alerts.get(&(subject.clone(), key)) == Some(&old.encode())
+}
+
 impl Alerts for Memory {
     async fn alerts(
         &self,
@@ -199,7 +210,8 @@ impl Alerts for Memory {
         }
         let replace = |state: &mut State| {
             let stored = state.outputs.reflected.get(subject).copied();
-            let is_expected = stored == expected;
+            let is_expected = stored == expected
+                && writes.iter().all(|write| is_unchanged(&state.outputs.alerts, subject, write));
             let mut units = Units { read: 0.0, write: TRANSACTION };
             for AlertWrite { old, new } in writes {
                 let (old_key, new_key) =

@@ -4,6 +4,7 @@
 //! the episodes of the history. An item keeps its id while its episode moves, because people and notifications refer
 //! to it. An item whose episode a late event took away is *retracted*, and names that event.
 //!
+//! - [`acts`]: what persons did about an alert; [`acting`]: which acts it allows
 //! - [`effect`]: what a commit means for alerts, by the two images of its head
 //! - [`reconcile`]: which items change, so that they equal episodes
 //! - [`shown`]: the JSON of an alert
@@ -11,9 +12,11 @@
 //! - `listing`: pages of the alerts of a tenant
 //!
 //! All changes of one commit are written in one transaction with the [`Reflected`] commit of the subject, and only if
-//! it is still the one that was read: two relays, one after the other, cannot mix their changes. If an older commit
-//! is delivered again, its images are not used: the history is read as it is now, so that no item goes back to an
-//! earlier state.
+//! it is still the one that was read: two relays, one after the other, cannot mix their changes, and neither can a
+//! relay and a person. If an older commit is delivered again, its images are not used: the history is read as it is
+//! now, so that no item goes back to an earlier state.
+//!
+//! An alert of a rule with `latch` stays open after its episode closed, until a person closes it.
 
 use std::sync::Arc;
 
@@ -22,10 +25,13 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{Position, SubjectKey};
 use crate::base::time::Timestamp;
 use crate::event::digest;
+use crate::outputs::alerts::acts::Acts;
 use crate::outputs::changes::CommitId;
 use crate::outputs::position_text::position_text;
 use crate::view::rules::{Episode, Moment};
 
+pub mod acting;
+pub mod acts;
 pub mod effect;
 mod listing;
 pub mod reconcile;
@@ -37,7 +43,8 @@ pub use self::listing::{AlertList, AlertPage};
 pub const KEPT_DAYS: i64 = 90;
 
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
-/// The format of stored alerts that this release writes.
+/// The format of stored alerts that this release writes. A release with another format has to keep the bytes that it
+/// read: writes compare them.
 const FORMAT: u8 = 1;
 
 /// The id of an alert: 16 hexadecimal digits of the time at which it first opened, and 16 of a digest. Ids of a
@@ -55,6 +62,10 @@ pub struct Alert {
     pub episode: Episode,
     /// Why there is no such episode any more.
     pub retracted: Option<Retraction>,
+    /// Whether its rule has `latch`.
+    pub latches: bool,
+    /// What persons did about it.
+    pub acts: Acts,
 }
 
 /// Why an alert was retracted.
@@ -85,7 +96,7 @@ pub enum Cause {
 /// The state of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AlertState {
-    /// Its episode is open.
+    /// Its episode is open, or it is latched.
     Firing,
     /// Its episode is closed.
     Resolved,
@@ -98,7 +109,8 @@ pub enum AlertState {
 pub struct Reflected {
     /// Its name.
     pub commit: CommitId,
-    /// Rises with every write, so that a writer notices another one.
+    /// Another number after each write, so that a writer notices another one. The relay counts up, a person's act
+    /// draws a random number.
     pub revision: u64,
 }
 
@@ -175,23 +187,37 @@ impl Alert {
     pub fn state(&self) -> AlertState {
         match (&self.retracted, &self.episode.closed) {
             (Some(_), _) => AlertState::Retracted,
-            (None, Some(_)) => AlertState::Resolved,
-            (None, None) => AlertState::Firing,
+            (None, Some(_)) if !self.is_latched() => AlertState::Resolved,
+            (None, _) => AlertState::Firing,
         }
     }
 
-    /// When it closed; `None`: it is open.
-    pub fn closed_at(&self) -> Option<Timestamp> {
+    /// Whether its episode is closed and a person has to close the alert.
+    pub const fn is_latched(&self) -> bool {
+        let is_over = self.episode.closed.is_some() && self.retracted.is_none();
+        is_over && self.latches && self.acts.closed.is_none()
+    }
+
+    /// When its episode ended, or its retraction; `None`: the episode is open.
+    pub fn ended_at(&self) -> Option<Timestamp> {
         let closed = self.episode.closed.as_ref().map(|(moment, _)| moment.at);
         self.retracted.as_ref().map(|retracted| retracted.until).or(closed)
     }
 
-    /// When its item expires, in seconds since 1970; `None`: it is open.
-    pub fn expires_at(&self) -> Option<i64> {
-        self.closed_at().map(|at| expiry(at).whole_seconds())
+    /// The end of its episode, if the alert is not firing.
+    pub fn closed_at(&self) -> Option<Timestamp> {
+        self.ended_at().filter(|_| !self.is_latched())
     }
 
-    /// The sort key of its item: closed alerts by the time of their end, behind them the open ones.
+    /// When its item expires, in seconds since 1970; `None`: it is firing.
+    pub fn expires_at(&self) -> Option<i64> {
+        let by_person = self.acts.closed.as_ref().map(|remark| remark.at);
+        let kept_from =
+            self.closed_at().map(|at| by_person.map_or(at, |by_person| by_person.max(at)));
+        kept_from.map(|at| expiry(at).whole_seconds())
+    }
+
+    /// The sort key of its item: closed alerts by the time at which their episodes ended, behind them the open ones.
     pub fn sort_key(&self) -> String {
         match self.closed_at() {
             Some(closed_at) => format!("{}#{}", closed_key(closed_at), self.id.0),

@@ -1,8 +1,8 @@
 //! Timers: when the sweep looks at a subject again.
 //!
 //! What follows the heads sees a subject only when the subject is written. A timer covers what happens when
-//! nothing is written: the last events of a silent subject become settled, stale views are updated, and a silence
-//! opens or closes alerts.
+//! nothing is written: the last events of a silent subject become settled, stale views are updated, a silence opens
+//! or closes alerts, and the pause of an alert ends.
 //! A timer says only *look*: the sweep reads the head and decides by the head.
 //!
 //! A subject has at most one timer of each kind. It has two items:
@@ -56,11 +56,14 @@ pub enum TimerKind {
     Resend,
     /// The silence of the subject may open or close an alert.
     Absence,
+    /// The pause of an alert is over.
+    Snooze,
 }
 
 impl TimerKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Release, Self::Carry, Self::Resend, Self::Absence];
+    pub const ALL: [Self; 5] =
+        [Self::Release, Self::Carry, Self::Resend, Self::Absence, Self::Snooze];
 
     /// The word in stored items. It must never change.
     pub const fn as_str(self) -> &'static str {
@@ -69,6 +72,7 @@ impl TimerKind {
             Self::Carry => "carry",
             Self::Resend => "resend",
             Self::Absence => "absence",
+            Self::Snooze => "snooze",
         }
     }
 

@@ -25,7 +25,7 @@ use crate::intake::document::{DocumentName, StoredDocument};
 use crate::intake::fault;
 use crate::intake::rules::Rules;
 use crate::ports::Documents;
-use crate::view::rules::{RuleVersion, RuleVersions, Watch};
+use crate::view::rules::{Episode, RuleVersion, RuleVersions, Watch};
 
 /// A stored version of a tenant's rules.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,6 +130,12 @@ impl TenantRules {
     /// The rules for subjects of a kind.
     pub fn of_kind(&self, kind: &Kind) -> Arc<RuleVersions> {
         Arc::clone(self.watching.get(kind).unwrap_or(&self.others))
+    }
+
+    /// Whether the rule that opened an episode has `latch`.
+    pub fn latches(&self, episode: &Episode) -> bool {
+        let rule = self.document(episode.version).and_then(|rules| rules.rule(&episode.rule));
+        rule.is_some_and(|(rule, _)| rule.latch)
     }
 
     /// The document of a version.

@@ -7,8 +7,11 @@
 //! A plan is made first ([`plan`]) and written later ([`AlertPlan::write`]), so that a caller can tell others that
 //! alerts go before they are gone. A plan that was not written is made again when the commit comes again.
 //!
+//! - [`mod@act`]: a person acts on an alert
 //! - `history`: reads the history and folds it into episodes
 //! - [`mod@shown`]: an alert as JSON, with the texts of its rule
+
+use std::sync::Arc;
 
 use crate::base::cost::Units;
 use crate::base::dependency::Dependency;
@@ -16,14 +19,18 @@ use crate::base::error::{Reason, Unavailable};
 use crate::base::id::{Position, SubjectKey};
 use crate::base::time::Timestamp;
 use crate::ledger::Head;
+use crate::ledger::touch::Touch;
 use crate::outputs::alerts::effect::{Effect, Work, earliest_added, effect, entries_of};
 use crate::outputs::alerts::reconcile::KnownEpisodes;
-use crate::outputs::alerts::{Alert, AlertWrite, Cause, Reflected, SubjectAlerts};
-use crate::outputs::changes::{Changes, CommitId};
+use crate::outputs::alerts::{Alert, AlertState, AlertWrite, Cause, Reflected, SubjectAlerts};
+use crate::outputs::changes::{Changes, CommitId, Extent};
 use crate::ports::{ALERTS_WRITTEN, Alerts, Ports, SubjectLocation};
 use crate::registry::Registry;
+use crate::registry::TenantRules;
 use crate::view::Specs;
+use crate::view::rules::Episode;
 
+pub mod act;
 mod history;
 pub mod shown;
 
@@ -36,6 +43,8 @@ pub struct AlertPlan {
     pub writes: Vec<AlertWrite>,
     /// When to look at the subject again, if a timer is needed that is not armed.
     pub next_look: Option<Timestamp>,
+    /// When the next pause of an alert ends, if a timer is needed that may not be armed.
+    pub next_wake: Option<Timestamp>,
     /// The commit that the alerts reflect before.
     reflected: Option<Reflected>,
     /// The newest commit that the plan is made from.
@@ -53,15 +62,15 @@ pub async fn plan<P: Ports + Alerts>(
     units: &mut Units,
 ) -> Result<AlertPlan, Unavailable> {
     let (subject, now) = (&location.key, ports.now());
-    if registry.rules_of(subject.tenant(), now, ports).await?.is_none() {
+    let Some(rules) = registry.rules_of(subject.tenant(), now, ports).await? else {
         return Ok(AlertPlan::default());
-    }
+    };
     let versions = Specs::default().missing(entries_of(old, new));
     let specs = registry.folded_by(subject, &versions, now, ports).await?;
     let commit = changes.commit;
-    let mut planning = Planning { ports, registry, location, commit, deadline, units };
+    let mut planning = Planning { ports, registry, rules, location, commit, deadline, units };
     let Effect { work, next_look } = effect(old, new, changes, &specs);
-    let plan = match work {
+    let mut plan = match work {
         Work::Nothing => AlertPlan::default(),
         Work::Forget => planning.forgetting().await?,
         Work::Read(from) => planning.by_history(from).await?,
@@ -74,7 +83,21 @@ pub async fn plan<P: Ports + Alerts>(
             }
         }
     };
+    if changes.touched == Some(Touch::Acted) {
+        planning.add_acted(&mut plan).await?;
+    }
+    // A commit that is not known may have been the act.
+    if changes.touched == Some(Touch::Acted) || changes.extent == Extent::Whole {
+        plan.next_wake = next_wake(&plan.alerts, now);
+    }
     Ok(AlertPlan { next_look, ..plan })
+}
+
+/// When the next pause of a firing alert ends.
+fn next_wake(alerts: &[Alert], now: Timestamp) -> Option<Timestamp> {
+    let firing = alerts.iter().filter(|alert| alert.state() == AlertState::Firing);
+    let ends = firing.filter_map(|alert| Some(alert.acts.snoozed.as_ref()?.until));
+    ends.filter(|until| *until > now).min()
 }
 
 impl AlertPlan {
@@ -83,7 +106,7 @@ impl AlertPlan {
         let is_old = |alert: &Alert| writes.iter().any(|write| write.old.as_ref() == Some(alert));
         alerts.retain(|alert| !is_old(alert));
         alerts.extend(writes.iter().filter_map(|write| write.new.clone()));
-        Self { alerts, writes, next_look: None, reflected, seen_by }
+        Self { alerts, writes, next_look: None, next_wake: None, reflected, seen_by }
     }
 
     /// The alerts that go.
@@ -106,7 +129,7 @@ impl AlertPlan {
         for writes in self.writes.chunks(ALERTS_WRITTEN) {
             let before = reflected.unwrap_or(Reflected { commit: self.seen_by, revision: 0 });
             let commit = before.commit.max(self.seen_by);
-            let new = Reflected { commit, revision: before.revision + 1 };
+            let new = Reflected { commit, revision: before.revision.wrapping_add(1) };
             let written = ports.write_alerts(subject, reflected, new, writes, ports.now()).await?;
             *units += written.units;
             if !written.answer {
@@ -123,6 +146,7 @@ impl AlertPlan {
 struct Planning<'a, P> {
     ports: &'a P,
     registry: &'a Registry,
+    rules: Arc<TenantRules>,
     location: &'a SubjectLocation,
     commit: CommitId,
     deadline: Timestamp,
@@ -145,8 +169,18 @@ impl<P: Ports + Alerts> Planning<'_, P> {
 
     fn reconciled(&self, known: &KnownEpisodes, stored: SubjectAlerts) -> AlertPlan {
         let (subject, now) = (&self.location.key, self.ports.now());
-        let writes = known.reconcile(subject, stored.alerts.clone(), now);
+        let latches = |episode: &Episode| self.rules.latches(episode);
+        let writes = known.reconcile(subject, stored.alerts.clone(), (&latches, now));
         AlertPlan::new(stored, writes, known.seen_by)
+    }
+
+    /// Adds the alerts on which persons acted, so that they are sent.
+    async fn add_acted(&mut self, plan: &mut AlertPlan) -> Result<(), Unavailable> {
+        let mut acted = self.alerts(Timestamp::MIN).await?.alerts;
+        acted.retain(|alert| !alert.acts.is_empty());
+        acted.retain(|alert| plan.alerts.iter().all(|planned| planned.id != alert.id));
+        plan.alerts.extend(acted);
+        Ok(())
     }
 
     /// Only the alerts of what came since the subject was forgotten stay.
@@ -160,7 +194,9 @@ impl<P: Ports + Alerts> Planning<'_, P> {
         };
         let known = self.known_episodes(None).await?.unwrap_or(none);
         let stored = self.alerts(Timestamp::MIN).await?;
-        let writes = known.replace(&self.location.key, stored.alerts.clone(), self.ports.now());
+        let latches = |episode: &Episode| self.rules.latches(episode);
+        let (subject, now) = (&self.location.key, self.ports.now());
+        let writes = known.replace(subject, stored.alerts.clone(), (&latches, now));
         Ok(AlertPlan::new(stored, writes, known.seen_by))
     }
 }

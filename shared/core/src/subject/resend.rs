@@ -1,5 +1,5 @@
-//! Has the kept history and the state of subjects sent to feeds again: after records were lost, for a new
-//! consumer, or after a feed was added. It only writes the heads; the change stream delivers them to the relay
+//! Has the kept history and the state of subjects sent to feeds again, and their alerts compared with the history:
+//! after records were lost, for a new consumer, or after a feed or alert rules were added. It only writes the heads; the change stream delivers them to the relay
 //! like any other change.
 //!
 //! Left out: a subject whose newest event moves it to the front of the listing during a call may be missed
@@ -61,8 +61,8 @@ pub struct Resent {
 /// Why nothing, or not everything, is sent again.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NotResent {
-    /// The tenant's document has no feeds.
-    #[error("the tenant has no feeds: tenant=`{0}`")]
+    /// The tenant has neither feeds nor alert rules.
+    #[error("the tenant has no feeds and no alert rules: tenant=`{0}`")]
     NoFeeds(TenantId),
     /// Nobody writes the ledger of a suspended tenant: it may be on its way to another table.
     #[error("the tenant is suspended: tenant=`{0}`")]
@@ -87,7 +87,8 @@ pub async fn resend<P: Ports + Listing>(
     (subjects, reason): (Subjects, Touch),
     limits: ResendLimits,
 ) -> Result<Resent, NotResent> {
-    if tenant.feeds.enabled.is_empty() {
+    let has_feeds = !tenant.feeds.enabled.is_empty();
+    if !has_feeds && registry.rules_of(&tenant.id, ports.now(), ports).await?.is_none() {
         return Err(NotResent::NoFeeds(tenant.id.clone()));
     }
     if tenant.status == Status::Suspended {

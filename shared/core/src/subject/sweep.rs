@@ -68,7 +68,7 @@ impl SweepLimits {
 /// A sweep costs 1 read unit and 2 write units for the lease, and each minute 1 read unit for each of the
 /// [`SHARDS`] and 1 write unit. A due timer costs 2 read units (its armed minute and the head), and then:
 ///
-/// - released, carried, resent or looked: the touch or the carry, and 2 write units, or 3 if the subject has to be
+/// - released, carried, resent, looked or woken: the touch or the carry, and 2 write units, or 3 if the subject has to be
 ///   looked at again
 /// - finished: 2 write units
 /// - moved or failed: 3 write units
@@ -253,6 +253,7 @@ impl<P: Ports + Timers> Sweep<'_, P> {
                 let outcome = match reason {
                     Touch::Release => TimerOutcome::Released,
                     Touch::Resend | Touch::Restored => TimerOutcome::Resent,
+                    Touch::Acted => TimerOutcome::Woken,
                     Touch::Look(until) => {
                         let looked = Head { looked_until: Some(until), ..head };
                         next = next_look_of(&looked, &specs);
@@ -281,7 +282,9 @@ impl<P: Ports + Timers> Sweep<'_, P> {
                 let (versions, now) = (Specs::default().missing(&head.tail), self.ports.now());
                 self.registry.folded_by(&location.key, &versions, now, self.ports).await
             }
-            TimerKind::Release | TimerKind::Carry | TimerKind::Resend => Ok(Specs::default()),
+            TimerKind::Release | TimerKind::Carry | TimerKind::Resend | TimerKind::Snooze => {
+                Ok(Specs::default())
+            }
         }
     }
 

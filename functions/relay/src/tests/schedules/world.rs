@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Step;
+use super::acts::Acts;
 use super::target::Topics;
 use crate::tests::fixture::{CONTRACT, change, record, second};
 use crate::{Relay, Settings};
@@ -34,7 +35,7 @@ impl Meter for NotMeasured {
 
 pub(super) struct World {
     pub(super) memory: Memory,
-    faulty: Faulty<Memory>,
+    pub(super) faulty: Faulty<Memory>,
     faults: Arc<Mutex<VecDeque<Fault>>>,
     pipeline: Pipeline,
     pub(super) topics: Topics,
@@ -45,9 +46,10 @@ pub(super) struct World {
     /// The record of the stream that Lambda delivers next.
     next: usize,
     gave_up: bool,
-    now: i64,
+    pub(super) now: i64,
     /// The seconds of the events of each device.
     pub(super) committed: [BTreeSet<i64>; DEVICES.len()],
+    pub(super) acts: Acts,
     /// The number of the version of the first tenant's alert rules.
     rules: u32,
 }
@@ -64,6 +66,7 @@ fn rules(version: u32) -> Value {
     hot["clear"] = json!({ "below": 15, "for": { "events": 2 } });
     hot["severity"] =
         json!([{ "severity": "warning" }, { "severity": "critical", "when": { "above": 36 } }]);
+    hot["latch"] = json!(true);
     let mut often = when("often", json!({ "at_least": 12 }));
     often["for"] = json!({ "events": 3 });
     let mut long = when("long", json!({ "below": 25 }));
@@ -112,6 +115,7 @@ impl World {
             gave_up: false,
             now: 1_000,
             committed: Default::default(),
+            acts: Acts::default(),
             rules: 0,
             memory,
             faulty,
@@ -155,6 +159,7 @@ impl World {
             Step::Sweep => drop(self.command(&json!({ "action": "sweep" }))),
             Step::Resend(device) => self.resend(device),
             Step::Rules => self.apply_rules(),
+            Step::Act(alert, act) => self.act(alert, act),
             Step::Topics(taking) => *self.topics.next.lock().unwrap() = taking.into(),
             Step::Tables(faults) => *self.faults.lock().unwrap() = faults.into(),
         }
@@ -256,6 +261,8 @@ impl World {
         self.faults.lock().unwrap().clear();
         self.topics.next.lock().unwrap().clear();
         self.topics.poison.lock().unwrap().clear();
+        self.repeat_acts();
+        self.continue_stream();
         // Subjects that are silent are watched by other rules only after a resend.
         let has_other_rules = self.rules > 1;
         if self.gave_up || has_other_rules {

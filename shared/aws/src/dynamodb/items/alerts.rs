@@ -49,6 +49,11 @@ pub(in crate::dynamodb) fn alert_key(subject: &SubjectKey, alert: &Alert) -> Ite
     key(&subject.partition_key(), &alert.sort_key())
 }
 
+/// The value of a condition on [`alert_item`]: `:d`.
+pub(in crate::dynamodb) fn alert_values(alert: &Alert) -> Item {
+    item([(":d", bytes(&alert.encode()))])
+}
+
 /// The reflected commit.
 pub(in crate::dynamodb) fn reflected_item(
     subject: &SubjectKey,
@@ -156,6 +161,7 @@ mod tests {
 
     use drover_core::base::error::Reason;
     use drover_core::base::id::{SubjectId, TenantId};
+    use drover_core::outputs::alerts::acts::Acts;
     use drover_core::outputs::alerts::{AlertId, Cause, Retraction};
     use drover_core::view::rules::{Ending, Episode, Moment, Severity};
 
@@ -185,7 +191,7 @@ mod tests {
             value: None,
         };
         let id = AlertId::parse(&"0a".repeat(16)).expect("an id");
-        Alert { id, episode, retracted: None }
+        Alert { id, episode, retracted: None, latches: false, acts: Acts::default() }
     }
 
     fn closed() -> Alert {

@@ -43,7 +43,7 @@ impl Touch {
     /// Whether it would change nothing that anybody could see.
     pub(super) fn is_idle(self, head: &Head) -> bool {
         match self {
-            Self::Resend | Self::Restored => head.version == 0,
+            Self::Resend | Self::Restored | Self::Acted => head.version == 0,
             Self::Release => head.released >= head.watermark,
             Self::Look(until) => head.watermark.max(head.looked_until) >= Some(until),
         }

@@ -1,6 +1,6 @@
 //! Pages of the alerts of a tenant, by their ids and so by the time at which they first opened.
 
-use super::{Alert, AlertState};
+use super::{Alert, AlertId, AlertState};
 use crate::base::id::SubjectKey;
 
 /// The tenant's alerts of which one page is asked for.
@@ -17,6 +17,14 @@ pub struct AlertPage {
 }
 
 impl AlertPage {
+    /// The page of one alert.
+    pub fn of_id(id: &AlertId) -> Self {
+        let from = id.as_str().to_owned();
+        // The smallest text behind the id.
+        let below = Some(format!("{from}0"));
+        Self { only_open: false, from: Some(from), below, limit: 1 }
+    }
+
     /// The page out of all alerts, for those who hold all of them.
     pub fn of(&self, mut alerts: Vec<(SubjectKey, Alert)>) -> AlertList {
         alerts.retain(|(_, alert)| {

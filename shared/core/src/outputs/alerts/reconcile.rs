@@ -5,14 +5,20 @@
 //! - Another episode becomes a new alert.
 //! - An alert without an episode is retracted.
 //!
+//! What persons did about an alert stays with it. Only that a person closed it ends when its episode is open again.
+//!
 //! Usually only a part of the history is known: the episodes that were open at its beginning or later. Alerts that
 //! closed earlier are left alone, but an episode may take over one of them.
 
 use crate::base::id::SubjectKey;
 use crate::base::time::Timestamp;
+use crate::outputs::alerts::acts::Acts;
 use crate::outputs::alerts::{Alert, AlertId, AlertWrite, Cause, Retraction, expiry, time_key};
 use crate::outputs::changes::CommitId;
 use crate::view::rules::Episode;
+
+/// Whether the rule that opened an episode has `latch`.
+pub type Latches<'a> = &'a (dyn Fn(&Episode) -> bool + Sync);
 
 /// The episodes of a part of a subject's history, which reaches to the end.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,14 +43,14 @@ impl KnownEpisodes {
         ends.chain([self.from.unwrap_or(Timestamp::MIN)]).min().unwrap_or(Timestamp::MIN)
     }
 
-    /// The changes. `stored` are the alerts of the subject that are open or closed at [`Self::closed_from`] or later.
+    /// The changes. `stored` are the alerts of the subject that are open or ended at [`Self::closed_from`] or later.
     pub fn reconcile(
         &self,
         subject: &SubjectKey,
         stored: Vec<Alert>,
-        now: Timestamp,
+        (latches, now): (Latches<'_>, Timestamp),
     ) -> Vec<AlertWrite> {
-        let (mut writes, others) = self.take_over(subject, stored, now);
+        let (mut writes, others) = self.take_over(subject, stored, (latches, now));
         let gone = others.into_iter().filter(|old| old.retracted.is_none() && self.covers(old));
         writes
             .extend(gone.map(|old| AlertWrite { new: Some(self.retracted(&old)), old: Some(old) }));
@@ -57,13 +63,13 @@ impl KnownEpisodes {
         &self,
         subject: &SubjectKey,
         stored: Vec<Alert>,
-        now: Timestamp,
+        (latches, now): (Latches<'_>, Timestamp),
     ) -> Vec<AlertWrite> {
         let first = self.from.map(time_key);
         let is_since =
             |alert: &Alert| first.as_ref().is_some_and(|first| alert.id.as_str() >= &**first);
         let (since, before): (Vec<Alert>, Vec<Alert>) = stored.into_iter().partition(is_since);
-        let (mut writes, others) = self.take_over(subject, since, now);
+        let (mut writes, others) = self.take_over(subject, since, (latches, now));
         let gone = before.into_iter().chain(others);
         writes.extend(gone.map(|old| AlertWrite { old: Some(old), new: None }));
         writes
@@ -74,7 +80,7 @@ impl KnownEpisodes {
         &self,
         subject: &SubjectKey,
         mut stored: Vec<Alert>,
-        now: Timestamp,
+        (latches, now): (Latches<'_>, Timestamp),
     ) -> (Vec<AlertWrite>, Vec<Alert>) {
         // Ids sort by the time of the first opening.
         stored.sort_by(|one, other| one.id.cmp(&other.id));
@@ -83,12 +89,14 @@ impl KnownEpisodes {
             let is_of =
                 |alert: &Alert| alert.episode.rule == episode.rule && alert.overlaps(episode);
             let old = stored.iter().position(is_of).map(|at| stored.remove(at));
-            let id = match &old {
-                Some(old) => old.id.clone(),
+            let (id, mut acts) = match &old {
+                Some(old) => (old.id.clone(), old.acts.clone()),
                 None if is_over(episode, now) => continue,
-                None => AlertId::new(subject, episode, self.seen_by),
+                None => (AlertId::new(subject, episode, self.seen_by), Acts::default()),
             };
-            let new = Some(Alert { id, episode: episode.clone(), retracted: None });
+            acts.closed = acts.closed.filter(|_| episode.closed.is_some());
+            let (episode, latches) = (episode.clone(), latches(episode));
+            let new = Some(Alert { id, episode, retracted: None, latches, acts });
             if old != new {
                 writes.push(AlertWrite { old, new });
             }
@@ -98,11 +106,11 @@ impl KnownEpisodes {
 
     /// Whether the alert would be among the episodes if the history had it.
     fn covers(&self, alert: &Alert) -> bool {
-        alert.closed_at().is_none_or(|closed_at| Some(closed_at) >= self.from)
+        alert.ended_at().is_none_or(|ended_at| Some(ended_at) >= self.from)
     }
 
     fn retracted(&self, alert: &Alert) -> Alert {
-        let until = alert.closed_at().or(self.last_at).unwrap_or(alert.episode.opened.at);
+        let until = alert.ended_at().or(self.last_at).unwrap_or(alert.episode.opened.at);
         let until = until.max(alert.episode.opened.at);
         let retracted = Some(Retraction { cause: self.cause.clone(), until });
         Alert { retracted, ..alert.clone() }

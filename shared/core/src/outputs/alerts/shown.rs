@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::acts::{Acts, Remark};
 use super::{Alert, Cause};
 use crate::base::id::SubjectKey;
 use crate::intake::rules::{Facts, Rules};
@@ -22,6 +23,8 @@ impl Alert {
         let episode = &self.episode;
         let rule = texts.rules.and_then(|rules| rules.rule(&episode.rule));
         let cause = self.retracted.as_ref().map(|retracted| retracted.cause.to_json());
+        let Acts { acknowledged, snoozed, disabled, closed } = &self.acts;
+        let remark = |remark: &Option<Remark>| remark.as_ref().map(Remark::to_json);
         json!({
             "id": self.id.as_str(),
             "rule": episode.rule,
@@ -38,6 +41,12 @@ impl Alert {
             "summary": self.summary(subject, texts),
             "labels": rule.map(|(document, _)| json!(document.labels)).unwrap_or_else(|| json!({})),
             "cause": cause,
+            "latched": self.is_latched(),
+            "acknowledged": remark(acknowledged),
+            "snoozed_until": snoozed.as_ref().map(|snoozed| snoozed.until),
+            "snoozed": snoozed.as_ref().map(|snoozed| snoozed.remark.to_json()),
+            "disabled": remark(disabled),
+            "closed": remark(closed),
         })
     }
 
@@ -57,6 +66,12 @@ impl Alert {
             severity: episode.severity,
             opened_at: &episode.opened.at.to_string(),
         })
+    }
+}
+
+impl Remark {
+    fn to_json(&self) -> Value {
+        json!({ "by": self.by, "at": self.at, "note": self.note })
     }
 }
 

@@ -47,6 +47,11 @@ pub fn absence(subject: &SubjectKey, due: Timestamp, now: Timestamp) -> Timer {
     Timer::new(TimerKind::Absence, subject.clone(), due, now)
 }
 
+/// The timer by which an alert whose pause is over is sent again.
+pub fn snooze(subject: &SubjectKey, until: Timestamp, now: Timestamp) -> Timer {
+    Timer::new(TimerKind::Snooze, subject.clone(), until, now)
+}
+
 /// Whether a timer that is armed for a minute stays as it is, although `wanted` is asked for now: it must be
 /// due by then, and the sweep must not be at work on it.
 pub fn stays(armed: Minute, wanted: Minute, now: Timestamp) -> bool {

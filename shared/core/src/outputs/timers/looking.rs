@@ -39,6 +39,8 @@ pub fn look(
     }
     match kind {
         TimerKind::Resend => Look::Touch(Touch::Resend),
+        // The relay sets the timer again if another pause lasts.
+        TimerKind::Snooze => Look::Touch(Touch::Acted),
         TimerKind::Release => when(silent_from(head, outputs), Look::Touch(Touch::Release), now),
         // Until its views are up to date nothing is known of its rules.
         TimerKind::Absence if head.stale.is_some() => Look::Move(Minute::earliest(now)),

@@ -140,7 +140,7 @@ fn nothing_is_touched_for_an_unknown_subject_without_feeds_or_while_suspended() 
     };
     let (all, unknown) = (Subjects::All { after: None }, Subjects::One(device(99)));
     check(DEMO, &unknown, "the tenant has no such subject: subject=`device/d-99`");
-    check(r#"{"id":"demo"}"#, &all, "the tenant has no feeds: tenant=`demo`");
+    check(r#"{"id":"demo"}"#, &all, "the tenant has no feeds and no alert rules: tenant=`demo`");
     let suspended = r#"{"id":"demo","feeds":["views"],"status":"suspended"}"#;
     for subjects in [all, Subjects::One(device(3))] {
         check(suspended, &subjects, "the tenant is suspended: tenant=`demo`");

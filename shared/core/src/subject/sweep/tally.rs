@@ -48,6 +48,8 @@ pub enum TimerOutcome {
     Resent,
     /// The subject was touched: its silence opens or closes an alert.
     Looked,
+    /// The subject was touched: an alert whose pause is over is sent again.
+    Woken,
     /// There was nothing to do.
     Finished,
     /// It is not time yet: the timer was moved.
@@ -69,6 +71,7 @@ impl TimerOutcome {
             Self::Carried => "carried",
             Self::Resent => "resent",
             Self::Looked => "looked",
+            Self::Woken => "woken",
             Self::Finished => "finished",
             Self::Moved => "moved",
             Self::Outdated => "outdated",

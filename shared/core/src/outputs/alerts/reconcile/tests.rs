@@ -8,6 +8,8 @@ use super::*;
 use crate::base::id::{Kind, SubjectId, TenantId};
 use crate::base::scope::TenantScope;
 use crate::outputs::alerts::AlertState;
+use crate::outputs::alerts::acting::Refusal;
+use crate::outputs::alerts::acts::{Act, Remark};
 use crate::view::rules::{Ending, Moment, Severity};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -52,7 +54,11 @@ impl Stored {
         };
         let is_read = |alert: &&Alert| alert.closed_at().is_none_or(|at| at >= known.closed_from());
         let read = self.alerts.iter().filter(is_read).cloned().collect();
-        let writes = known.reconcile(&subject(), read, second(2_000));
+        let writes = known.reconcile(
+            &subject(),
+            read,
+            (&|episode| *episode.rule == *"latching", second(2_000)),
+        );
         for write in &writes {
             self.alerts.retain(|alert| Some(alert) != write.old.as_ref());
             self.alerts.extend(write.new.clone());
@@ -102,6 +108,67 @@ fn an_alert_that_comes_back_has_its_id_again() {
     stored.learn(Some(10), &[episode("r", 20, None)]);
     assert_eq!(stored.ids(AlertState::Firing), [id.as_str()]);
     assert_eq!(stored.alerts.len(), 1);
+}
+
+fn acted(stored: &mut Stored, act: Act) -> Result<(), Refusal> {
+    let remark = Remark { by: "key:1".into(), at: second(1_500), note: "on it".into() };
+    let alert = stored.alerts.first_mut().expect("an alert");
+    *alert = alert.acted(act, remark)?;
+    Ok(())
+}
+
+#[test]
+fn a_latched_alert_fires_until_a_person_closes_it() {
+    let mut stored = Stored::default();
+    stored.learn(None, &[episode("latching", 10, None)]);
+    assert_eq!(acted(&mut stored, Act::Close), Err(Refusal::StillHolds));
+    stored.learn(Some(20), &[episode("latching", 10, Some(40))]);
+    let alert = &stored.alerts[0];
+    assert_eq!((alert.state(), alert.is_latched()), (AlertState::Firing, true));
+    assert_eq!((alert.closed_at(), alert.expires_at()), (None, None));
+    assert_eq!(stored.learn(Some(500), &[]), 0, "its episode lies before what is known");
+    acted(&mut stored, Act::Close).expect("it is latched");
+    let alert = &stored.alerts[0];
+    assert_eq!((alert.state(), alert.closed_at()), (AlertState::Resolved, Some(second(40))));
+    let expires_at = second(1_500).plus_seconds(90 * DAY).whole_seconds();
+    assert_eq!(alert.expires_at(), Some(expires_at), "it is kept from the act on");
+}
+
+#[test]
+fn an_alert_that_a_person_closed_is_latched_anew_after_a_late_event_opened_it_again() {
+    let mut stored = Stored::default();
+    stored.learn(None, &[episode("latching", 10, Some(40))]);
+    acted(&mut stored, Act::Close).expect("it is latched");
+    stored.learn(Some(20), &[episode("latching", 10, Some(30))]);
+    assert_eq!(stored.ids(AlertState::Resolved).len(), 1, "another end is no new episode");
+    stored.learn(Some(20), &[episode("latching", 10, None)]);
+    stored.learn(Some(20), &[episode("latching", 10, Some(50))]);
+    assert!(stored.alerts[0].is_latched());
+}
+
+#[test]
+fn what_a_person_did_stays_while_the_alert_changes() {
+    let mut stored = Stored::default();
+    stored.learn(None, &[episode("r", 10, None)]);
+    assert_eq!(acted(&mut stored, Act::Close), Err(Refusal::NotLatching));
+    acted(&mut stored, Act::Acknowledge).expect("it is firing");
+    acted(&mut stored, Act::Snooze(second(3_000))).expect("it is firing");
+    acted(&mut stored, Act::Disable).expect("it is firing");
+    let acts = stored.alerts[0].acts.clone();
+    assert!(acts.acknowledged.is_some() && acts.snoozed.is_some() && acts.disabled.is_some());
+    for episodes in [vec![episode("r", 5, None)], vec![], vec![episode("r", 5, Some(40))]] {
+        stored.learn(None, &episodes);
+        assert_eq!(stored.alerts[0].acts, acts, "{episodes:?}");
+    }
+    for act in [Act::Acknowledge, Act::Snooze(second(3_000)), Act::Disable, Act::Enable, Act::Close]
+    {
+        assert_eq!(acted(&mut stored, act), Err(Refusal::Over(AlertState::Resolved)), "{act:?}");
+    }
+    stored.learn(None, &[episode("r", 5, None)]);
+    acted(&mut stored, Act::Enable).expect("it is firing");
+    let enabled = &stored.alerts[0].acts;
+    assert_eq!((&enabled.snoozed, &enabled.disabled), (&None, &None));
+    assert_eq!(enabled.acknowledged, acts.acknowledged);
 }
 
 #[test]

@@ -1,0 +1,46 @@
+//! Which acts an alert allows, and what it is afterwards.
+//!
+//! An act never changes an episode: the history alone decides when a condition held.
+
+use super::acts::{Act, Remark, Snooze};
+use super::{Alert, AlertState};
+
+/// Why an act is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The alert is resolved or retracted.
+    #[error("the alert is {}: only a firing alert can be acknowledged, snoozed, disabled, enabled or closed", .0.as_str())]
+    Over(AlertState),
+    /// Its rule has no `latch`.
+    #[error(
+        "the rule of the alert has no latch: the alert closes by itself when its condition no longer holds"
+    )]
+    NotLatching,
+    /// The episode is open.
+    #[error("the condition of the alert still holds: a latched alert can be closed afterwards")]
+    StillHolds,
+}
+
+impl Alert {
+    /// The alert after an act.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the act makes no sense in the state of the alert.
+    pub fn acted(&self, act: Act, remark: Remark) -> Result<Self, Refusal> {
+        let state = self.state();
+        if state != AlertState::Firing {
+            return Err(Refusal::Over(state));
+        }
+        let mut acts = self.acts.clone();
+        match act {
+            Act::Acknowledge => acts.acknowledged = Some(remark),
+            Act::Snooze(until) => acts.snoozed = Some(Snooze { until, remark }),
+            Act::Disable => acts.disabled = Some(remark),
+            Act::Enable => (acts.snoozed, acts.disabled) = (None, None),
+            Act::Close if self.is_latched() => acts.closed = Some(remark),
+            Act::Close if self.latches => return Err(Refusal::StillHolds),
+            Act::Close => return Err(Refusal::NotLatching),
+        }
+        Ok(Self { acts, ..self.clone() })
+    }
+}
