@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use drover_aws::{Applied, Aws, REGISTRY_WRITES};
 use drover_core::base::error::Unavailable;
+use drover_core::base::id::TenantId;
 use drover_core::intake::document::DocumentName;
 use drover_core::ports::{Clock as _, Documents as _};
 use drover_core::registry::{Change, Checked, Consent, Move, Plan, Refusal, Stored, Submitted};
@@ -15,6 +16,7 @@ pub(crate) use self::streams::RelayedStreams;
 
 mod differences;
 mod placement;
+mod silences;
 mod streams;
 
 /// How documents are applied.
@@ -38,6 +40,8 @@ pub(crate) struct Outcome {
     pub(crate) moves: Vec<Move>,
     /// Ledger tables of tenants that do not exist or could not be checked.
     pub(crate) doubtful: Vec<Doubtful>,
+    /// The tenants with a rule about silence that is new or changed.
+    pub(crate) watching: Vec<TenantId>,
 }
 
 /// The effect on one stored document.
@@ -160,7 +164,8 @@ pub(crate) async fn plan(
     placement::check_targets(&moves, &doubtful).map_err(RegistryError::Refused)?;
     streams::check(aws, &checked, streams).await.map_err(RegistryError::Refused)?;
     let (effects, revision) = (effects(&checked, &plan, &stored), plan.revision);
-    Ok((plan, Outcome { effects, revision, moves, doubtful }))
+    let watching = silences::changed(&plan, &stored);
+    Ok((plan, Outcome { effects, revision, moves, doubtful, watching }))
 }
 
 fn effects(checked: &Checked, plan: &Plan, stored: &Stored) -> Vec<Effect> {

@@ -201,6 +201,29 @@ async fn a_person_acts_on_alerts() {
     running.stop().await;
 }
 
+/// Subjects that send nothing any more reach the relay by nothing but the timers that applying sets.
+#[tokio::test]
+async fn a_new_rule_about_silence_watches_subjects_that_are_silent_already() {
+    let running = Running::start().await;
+    post(&running, "e-1", ahead(now(), 0), 20).await;
+    running.wait_for_history("demo", "device/oven-1").await;
+    let rules = |seconds: u64| {
+        json!({ "tenant": "demo", "rules": [
+            { "id": "silent", "contract": "telemetry", "absent": { "seconds": seconds } },
+        ] })
+    };
+    let apply =
+        async |seconds| running.apply(&[("rules/demo.json", rules(seconds))]).await.unwrap();
+    let said = apply(60).await;
+    assert!(said.ends_with("watched for silence by the new rules: 1 subject of demo\n"), "{said}");
+    assert!(!apply(60).await.contains("watched"), "nothing changed");
+    let data = ["--data", running.folder()];
+    let watch = ["relay", "watch", "--tenant", "demo"];
+    let (code, out, _) = run(&[&watch[..], &data].concat(), "").await;
+    assert_eq!((code, &*out), (0, "watched for silence by the new rules: 1 subject of demo\n"));
+    running.stop().await;
+}
+
 /// Pages of a listing, and its filters.
 #[tokio::test]
 async fn alerts_are_listed_in_pages_and_filtered() {

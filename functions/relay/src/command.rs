@@ -18,9 +18,11 @@ use drover_core::outputs::alerts::{AlertId, AlertList, AlertPage};
 use drover_core::outputs::timers::Minute;
 use drover_core::ports::FeedTarget;
 use drover_core::subject::alerts::shown::shown as alert_json;
+use drover_core::subject::each::Visited;
 use drover_core::subject::listing::Mark;
-use drover_core::subject::resend::{NotResent, ResendLimits, Resent, Subjects, resend};
+use drover_core::subject::resend::{NotResent, ResendLimits, Subjects, resend};
 use drover_core::subject::sweep::{SweepEnd, SweepLimits, Swept, sweep};
+use drover_core::subject::watch::watch;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -45,6 +47,13 @@ pub(crate) enum Command {
         /// Whether the tenant's table was restored: a new era of each subject begins.
         #[serde(default)]
         restored: bool,
+    },
+    /// Has the sweep look at the subjects of a tenant that are silent already.
+    Watch {
+        /// The tenant.
+        tenant: String,
+        /// `next_cursor` of the call before.
+        cursor: Option<Mark>,
     },
     /// Lists the alerts of a tenant, the newest first.
     Alerts {
@@ -124,6 +133,7 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
                 let reason = if restored { Touch::Restored } else { Touch::Resend };
                 self.resend(&tenant, subject.as_deref(), (cursor, reason), deadline).await
             }
+            Ok(Command::Watch { tenant, cursor }) => self.watch(&tenant, cursor, deadline).await,
             Ok(Command::Alerts { tenant, open, cursor }) => {
                 self.alerts(&tenant, open, cursor).await
             }
@@ -177,6 +187,20 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         Ok(json!({ "alerts": shown, "unreadable": unreadable, "next_cursor": next }))
     }
 
+    async fn watch(
+        &self,
+        tenant: &str,
+        cursor: Option<Mark>,
+        deadline: Timestamp,
+    ) -> Result<Value, Refused> {
+        let (scope, tenant) = self.scope(tenant).await?;
+        let by = (&self.ports, &self.registry, &self.armer);
+        let Visited { subjects, next, units } =
+            watch(by, (&scope, &tenant), cursor, deadline).await?;
+        self.count(Some(scope.tenant()), units);
+        Ok(json!({ "subjects": subjects, "next_cursor": next }))
+    }
+
     /// A tenant that exists.
     async fn scope(&self, tenant: &str) -> Result<(TenantScope, Arc<Tenant>), Refused> {
         let id = TenantId::parse(tenant).map_err(invalid)?;
@@ -202,7 +226,7 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         let limits = ResendLimits { stop_at: deadline, item_limits: self.settings.item_limits };
         let of_tenant = (&scope, &*tenant);
         let resent = resend(&self.ports, &self.registry, of_tenant, what, limits).await?;
-        let Resent { subjects, next, units } = resent;
+        let Visited { subjects, next, units } = resent;
         self.count(Some(scope.tenant()), units);
         Ok(json!({ "subjects": subjects, "next_cursor": next }))
     }

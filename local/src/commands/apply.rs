@@ -13,6 +13,7 @@ use drover_core::registry::{
     Consent, Identities, Incompatibilities, LIFETIME_SECONDS, Moves, Submitted, Text,
 };
 
+use super::relay;
 use super::target::{DatabaseArgs, NoTarget};
 use crate::registry::{self, Applying, Effect, EffectKind, Outcome, RegistryError};
 
@@ -112,7 +113,28 @@ pub async fn run(args: &Args, by: &str) -> Result<String, ApplyError> {
         return Ok(dry_run::report(&outcome));
     }
     let outcome = registry::apply(&tables, &submitted, &applying).await?;
-    Ok(report(&outcome))
+    let mut text = report(&outcome);
+    for tenant in &outcome.watching {
+        // A new tenant has no subjects yet.
+        if !is_new(&outcome.effects, tenant) {
+            text.push_str(&watched(&args.database, tenant).await);
+        }
+    }
+    Ok(text)
+}
+
+/// Has the relay watch subjects that are silent already. The documents are applied, whatever comes of it.
+async fn watched(database: &DatabaseArgs, tenant: &TenantId) -> String {
+    let watched = match database.caller().await {
+        Ok(caller) => relay::watch(&caller, tenant.as_str()).await,
+        Err(no_target) => Err(no_target.into()),
+    };
+    watched.unwrap_or_else(|fault| {
+        format!(
+            "subjects of {tenant} that are silent already are not watched by the new rules ({fault}); \
+             run: drover relay watch --tenant {tenant}\n"
+        )
+    })
 }
 
 /// One line for each document, and the revision.
@@ -136,15 +158,9 @@ fn report(outcome: &Outcome) -> String {
 
 /// One line for each tenant with changed rules. Those of a tenant that is new, too, are in force at once.
 fn rules_in_force(effects: &[Effect]) -> String {
-    let is_new = |tenant: &TenantId| {
-        effects.iter().any(|effect| {
-            effect.kind == EffectKind::Created
-                && effect.name == DocumentName::Tenant(tenant.clone())
-        })
-    };
     let changed = effects.iter().filter(|effect| effect.kind != EffectKind::Unchanged);
     let lines = changed.filter_map(|effect| match &effect.name {
-        DocumentName::Rules(tenant) if is_new(tenant) => {
+        DocumentName::Rules(tenant) if is_new(effects, tenant) => {
             Some(format!("the rules of {tenant} are in force now\n"))
         }
         DocumentName::Rules(tenant) => {
@@ -153,6 +169,11 @@ fn rules_in_force(effects: &[Effect]) -> String {
         _ => None,
     });
     lines.collect()
+}
+
+fn is_new(effects: &[Effect], tenant: &TenantId) -> bool {
+    let name = DocumentName::Tenant(tenant.clone());
+    effects.iter().any(|effect| effect.kind == EffectKind::Created && effect.name == name)
 }
 
 fn done(kind: EffectKind) -> &'static str {
@@ -269,13 +290,17 @@ mod tests {
                         removed    key with sha256 ab\n\
                         revision 2, known to every function within 60 s\n";
         let (moves, doubtful) = (Vec::new(), Vec::new());
-        assert_eq!(report(&Outcome { effects, revision: 2, moves, doubtful }), expected);
+        assert_eq!(
+            report(&Outcome { effects, revision: 2, moves, doubtful, watching: Vec::new() }),
+            expected
+        );
     }
 
     #[test]
     fn without_changes_the_report_has_no_delay() {
         let (moves, doubtful) = (Vec::new(), Vec::new());
-        let outcome = Outcome { effects: Vec::new(), revision: 7, moves, doubtful };
+        let outcome =
+            Outcome { effects: Vec::new(), revision: 7, moves, doubtful, watching: Vec::new() };
         assert_eq!(report(&outcome), "revision 7\n");
     }
 }

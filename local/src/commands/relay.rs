@@ -1,12 +1,13 @@
-//! `drover relay resend`: has the history and the state of subjects sent to their feeds again.
+//! `drover relay resend`: has the history and the state of subjects sent to their feeds again. `drover relay watch`: has
+//! the sweep look at subjects that are silent already.
 
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 
-use super::caller::NoAnswer;
+use super::caller::{Caller, NoAnswer};
 use super::target::{FunctionArgs, NoTarget};
 
-/// Operate the relay, which sends feeds
+/// Operate the relay, which sends feeds and keeps alerts
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     #[command(subcommand)]
@@ -16,6 +17,19 @@ pub struct Args {
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
     Resend(ResendArgs),
+    Watch(WatchArgs),
+}
+
+/// Watch subjects that are silent already, after a rule about silence was added
+///
+/// `drover apply` does this for the rules that it changes. Subjects that send events are watched anyway.
+#[derive(ClapArgs, Clone, Debug)]
+pub struct WatchArgs {
+    /// The tenant
+    #[arg(long)]
+    tenant: String,
+    #[command(flatten)]
+    functions: FunctionArgs,
 }
 
 /// Send the history and the state of subjects to the feeds again
@@ -35,16 +49,16 @@ pub struct ResendArgs {
     functions: FunctionArgs,
 }
 
-/// Why subjects are not, or not all, sent again.
+/// Why subjects are not, or not all, sent again or watched.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// No host or stack was found.
     #[error(transparent)]
     NoTarget(#[from] NoTarget),
     /// The call or the function failed.
-    #[error("subjects before the failure are sent again: subjects=`{subjects}`")]
+    #[error("the relay did not finish; what it did stays done: subjects=`{subjects}`")]
     NoAnswer {
-        /// The number of subjects that are sent again.
+        /// The number of subjects that are done.
         subjects: u64,
         /// The error of the call.
         source: NoAnswer,
@@ -57,21 +71,41 @@ pub enum RelayError {
     },
 }
 
-/// Has subjects sent again, and reports their number.
+/// Has subjects sent again or watched, and reports their number.
 ///
 /// # Errors
 /// [`RelayError`].
 pub async fn run(args: &Args) -> Result<String, RelayError> {
-    let Command::Resend(ResendArgs { tenant, subject, restored, functions }) = &args.command;
-    let caller = functions.caller().await?;
-    let (mut subjects, mut cursor) = (0, Value::Null);
-    loop {
-        let mut command = json!({
-            "action": "resend", "tenant": tenant, "cursor": cursor, "restored": restored,
-        });
-        if let (Some(subject), Value::Object(command)) = (subject, &mut command) {
-            command.insert("subject".to_owned(), json!(subject));
+    match &args.command {
+        Command::Resend(ResendArgs { tenant, subject, restored, functions }) => {
+            let mut command = json!({ "action": "resend", "tenant": tenant, "restored": restored });
+            if let (Some(subject), Value::Object(command)) = (subject, &mut command) {
+                command.insert("subject".to_owned(), json!(subject));
+            }
+            let subjects = to_end(&functions.caller().await?, command).await?;
+            let noun = if subjects == 1 { "subject is" } else { "subjects are" };
+            Ok(format!("{subjects} {noun} sent to the feeds again\n"))
         }
+        Command::Watch(WatchArgs { tenant, functions }) => {
+            watch(&functions.caller().await?, tenant).await
+        }
+    }
+}
+
+/// Has the sweep watch the subjects of a tenant for silence, and reports their number.
+///
+/// # Errors
+/// [`RelayError`].
+pub(super) async fn watch(caller: &Caller, tenant: &str) -> Result<String, RelayError> {
+    let subjects = to_end(caller, json!({ "action": "watch", "tenant": tenant })).await?;
+    let noun = if subjects == 1 { "subject" } else { "subjects" };
+    Ok(format!("watched for silence by the new rules: {subjects} {noun} of {tenant}\n"))
+}
+
+/// Repeats a command with the cursor of each answer until the last one. Returns the number of subjects.
+async fn to_end(caller: &Caller, mut command: Value) -> Result<u64, RelayError> {
+    let mut subjects = 0;
+    loop {
         let answer = caller.call(drover_relay::FUNCTION, command.to_string().into()).await;
         let answer = answer.map_err(|source| RelayError::NoAnswer { subjects, source })?;
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
@@ -79,10 +113,12 @@ pub async fn run(args: &Args) -> Result<String, RelayError> {
             return Err(RelayError::Refused { message: message.to_owned() });
         }
         subjects += answer.get("subjects").and_then(Value::as_u64).unwrap_or_default();
-        cursor = answer.get("next_cursor").cloned().unwrap_or_default();
+        let cursor = answer.get("next_cursor").cloned().unwrap_or_default();
         if cursor.is_null() {
-            let noun = if subjects == 1 { "subject is" } else { "subjects are" };
-            return Ok(format!("{subjects} {noun} sent to the feeds again\n"));
+            return Ok(subjects);
+        }
+        if let Value::Object(command) = &mut command {
+            command.insert("cursor".to_owned(), cursor);
         }
     }
 }

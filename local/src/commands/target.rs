@@ -111,6 +111,17 @@ impl DatabaseArgs {
     }
 }
 
+impl DatabaseArgs {
+    /// A caller for the functions beside the tables.
+    ///
+    /// # Errors
+    /// [`NoTarget`]: among others if only the address of the tables is known.
+    pub(super) async fn caller(&self) -> Result<Caller, NoTarget> {
+        let (data, stack) = (self.data.clone(), self.stack.clone());
+        FunctionArgs { data, lambda: None, stack }.caller().await
+    }
+}
+
 impl FunctionArgs {
     /// A caller for the functions of the host or the stack.
     ///

@@ -60,6 +60,11 @@ fn a_command_that_makes_no_sense_is_answered_with_the_reason() {
         (json!({ "action": "resend", "tenant": "quiet" }), "no_feeds"),
         (json!({ "action": "resend", "tenant": "away" }), "tenant_suspended"),
         (json!({ "action": "resend", "tenant": "demo", "subject": "device/x" }), "not_found"),
+        (json!({ "action": "watch", "tenant": "nobody" }), "unknown_tenant"),
+        (
+            json!({ "action": "watch", "tenant": "demo", "subject": "device/x" }),
+            "invalid_parameter",
+        ),
     ] {
         assert_eq!(fixture.command(&command)["error"]["code"], code, "{command}");
     }

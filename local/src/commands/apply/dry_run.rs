@@ -66,7 +66,13 @@ mod tests {
     use crate::registry::Effect;
 
     fn outcome(effects: Vec<Effect>) -> Outcome {
-        Outcome { effects, revision: 3, moves: Vec::new(), doubtful: Vec::new() }
+        Outcome {
+            effects,
+            revision: 3,
+            moves: Vec::new(),
+            doubtful: Vec::new(),
+            watching: Vec::new(),
+        }
     }
 
     fn effect(kind: EffectKind, differences: Vec<Difference>) -> Effect {

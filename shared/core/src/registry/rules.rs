@@ -116,12 +116,7 @@ pub struct TenantRules {
 impl TenantRules {
     fn new(versions: Vec<RuleVersion>, documents: BTreeMap<u32, Arc<Rules>>) -> Self {
         let all = RuleVersions::new(versions.clone());
-        let rules = versions.iter().flat_map(|version| version.rules.values());
-        let watched = rules.filter_map(|rule| match &rule.watch {
-            Watch::Absence { kinds, .. } => Some(kinds),
-            Watch::Values { .. } => None,
-        });
-        let kinds: BTreeSet<&Kind> = watched.flatten().collect();
+        let kinds: BTreeSet<&Kind> = versions.iter().flat_map(watched).collect();
         let of = |kind: &Kind| (kind.clone(), Arc::new(all.of_kind(kind)));
         let watching = kinds.into_iter().map(of).collect();
         Self { versions, documents, watching, others: Arc::new(all.without_absences()) }
@@ -142,6 +137,15 @@ impl TenantRules {
     pub fn document(&self, version: u32) -> Option<&Rules> {
         self.documents.get(&version).map(AsRef::as_ref)
     }
+}
+
+/// The kinds of subjects whose silence a version watches.
+fn watched(version: &RuleVersion) -> impl Iterator<Item = &Kind> {
+    let kinds = version.rules.values().filter_map(|rule| match &rule.watch {
+        Watch::Absence { kinds, .. } => Some(kinds),
+        Watch::Values { .. } => None,
+    });
+    kinds.flatten()
 }
 
 impl Registry {
@@ -179,6 +183,24 @@ impl Registry {
         }
         let rules = TenantRules::new(versions, documents);
         Ok(self.rules.put(tenant.as_str(), Some(rules), now))
+    }
+
+    /// The kinds of subjects whose silence the newest version of a tenant's alert rules watches. Bypasses the cache.
+    ///
+    /// # Errors
+    /// The store does not answer, or the stored document is invalid.
+    pub async fn watched_kinds(
+        &self,
+        tenant: &TenantId,
+        documents: &impl Documents,
+    ) -> Result<BTreeSet<Kind>, Unavailable> {
+        let Some(stored) = self.stored_rules(tenant, None, documents).await? else {
+            return Ok(BTreeSet::new());
+        };
+        let version = stored.checked().and_then(|rules| stored.version(&rules));
+        let version =
+            version.map_err(|fault| broken(&DocumentName::Rules(tenant.clone()), &fault))?;
+        Ok(watched(&version).cloned().collect())
     }
 
     /// The current version of a tenant's alert rules, or the version with a number. Bypasses the cache.

@@ -62,7 +62,7 @@ impl Fixture {
         assert_eq!(committed.now_or_never().expect("ready").outcomes.applied(), 1);
     }
 
-    fn resend(&self, subjects: Subjects, stop_at: Timestamp) -> Result<Resent, NotResent> {
+    fn resend(&self, subjects: Subjects, stop_at: Timestamp) -> Result<Visited, NotResent> {
         let limits = ResendLimits { stop_at, item_limits: ItemLimits::STANDARD };
         let of_tenant = (&self.scope, &self.tenant);
         resend(&self.memory, &self.registry, of_tenant, (subjects, Touch::Resend), limits)
