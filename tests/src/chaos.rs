@@ -1,7 +1,7 @@
 //! The promises of the whole system, seen from outside: clients send events shuffled, duplicated,
 //! late, compressed and partly invalid, while the host is killed and restarted. Afterwards the
-//! history and the views of both tenants must be the sorted fold of every event that was answered
-//! `accepted`.
+//! history, the views and the alerts of both tenants must be the sorted fold of every event that was
+//! answered `accepted`.
 //!
 //! A batch is sent until it is answered, so the result of every event is known. Both tenants use
 //! the same names for everything, with different values, so that a leak is visible.
@@ -9,7 +9,7 @@
 //! - [`Plan`]: the size of a run
 //! - [`event`]: the events, generated from a seed
 //! - [`client`]: the clients
-//! - [`check`]: the expected state; [`feeds`]: what consumers of the feeds hold
+//! - [`check`]: the expected state; [`feeds`]: what consumers of the feeds hold; [`alerts`]: the alerts
 //! - [`process`]: the host, started and killed
 
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fastrand::Rng;
 
+pub mod alerts;
 pub mod check;
 pub mod client;
 pub mod event;
@@ -50,6 +51,9 @@ pub async fn run(plan: &Plan) -> Result<Found, String> {
     let batches = TENANTS.map(|tenant| event::batches(tenant, plan, &mut random));
     let total: usize = batches.iter().map(Vec::len).sum();
     let mut host = Process::start(&plan.program, &plan.data).await?;
+    for tenant in TENANTS {
+        alerts::store_rules(host.dynamodb()?, tenant).await?;
+    }
     let answered = Arc::new(AtomicUsize::new(0));
     let mut clients = Vec::new();
     for (tenant, batches) in TENANTS.into_iter().zip(batches) {
@@ -85,6 +89,7 @@ pub async fn run(plan: &Plan) -> Result<Found, String> {
         check::tenant(address, tenant, &accepted, &mut random).await?;
         let reader = check::Reader { host: address, tenant };
         feeds::tenant(&plan.program, &plan.data, &reader, &accepted).await?;
+        alerts::tenant(&plan.program, &plan.data, &reader, &accepted).await?;
     }
     Ok(found)
 }

@@ -69,7 +69,7 @@ impl Reader {
     }
 
     /// Every element of a list, page by page.
-    async fn all(&self, path: &str, key: &str) -> Result<Vec<Value>, String> {
+    pub(super) async fn all(&self, path: &str, key: &str) -> Result<Vec<Value>, String> {
         let (mut all, mut next) = (Vec::new(), String::new());
         loop {
             let page = self.get(&format!("{path}{next}")).await?;

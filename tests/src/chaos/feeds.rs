@@ -14,8 +14,8 @@ use super::check::{Reader, same};
 use super::event::{Accepted, Drawn, rfc3339};
 
 /// The relay may be behind for a while.
-const WITHIN: Duration = Duration::from_secs(120);
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const WITHIN: Duration = Duration::from_secs(120);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 
 /// The records of the feeds, by topic, in order: each with `key`, `headers` and `value`.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Feeds {
 }
 
 /// The records of a topic, as the program prints them.
-fn consume(program: &Path, data: &Path, topic: &str) -> Result<Vec<Value>, String> {
+pub(super) fn consume(program: &Path, data: &Path, topic: &str) -> Result<Vec<Value>, String> {
     let mut command = Command::new(program);
     command.args(["consume", topic, "--json", "--data"]).arg(data);
     let output = command.output().map_err(|fault| format!("drover consume: {fault}"))?;

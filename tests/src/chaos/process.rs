@@ -86,6 +86,14 @@ impl Process {
         }
     }
 
+    /// The DynamoDB port, while the host runs.
+    ///
+    /// # Errors
+    /// The host has left no note.
+    pub fn dynamodb(&self) -> Result<SocketAddr, String> {
+        address(&self.data, self.child.id(), "dynamodb").ok_or_else(|| "no note".to_owned())
+    }
+
     /// Kills the host at any point, and starts it again.
     ///
     /// # Errors
@@ -150,7 +158,7 @@ impl Process {
                 return Err(format!("the host ended: {status}"));
             }
             // The killed host may have left a note with another process id.
-            if let Some(address) = note(&self.data, self.child.id()) {
+            if let Some(address) = address(&self.data, self.child.id(), "http") {
                 self.addresses.set(Some(address));
                 return Ok(());
             }
@@ -209,10 +217,10 @@ fn spawn(program: &Path, data: &Path, words: &[String]) -> Result<Child, String>
     command.spawn().map_err(|fault| format!("{}: {fault}", program.display()))
 }
 
-/// The HTTP address in the note of a process.
-fn note(folder: &Path, pid: u32) -> Option<SocketAddr> {
+/// An address in the note of a process.
+fn address(folder: &Path, pid: u32, name: &str) -> Option<SocketAddr> {
     let text = std::fs::read_to_string(folder.join("host.json")).ok()?;
     let note: Value = serde_json::from_str(&text).ok()?;
     let of_process = note.get("pid")?.as_u64() == Some(pid.into());
-    of_process.then(|| note.get("http")?.as_str()?.parse().ok())?
+    of_process.then(|| note.get(name)?.as_str()?.parse().ok())?
 }
