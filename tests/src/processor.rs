@@ -64,6 +64,9 @@ pub struct Extra {
     /// Routes by topic.
     #[serde(default)]
     pub topics: Map<String, Value>,
+    /// Documents of alert rules; the host starts without rules.
+    #[serde(default)]
+    pub rules: Vec<Value>,
     /// Names of documents to leave out.
     #[serde(default)]
     pub without: Vec<String>,
@@ -219,7 +222,8 @@ fn load(memory: &Faulty<Memory>, extra: &Extra) {
     let mut tenants = vec![text("demo", demo.to_owned()), text("acme", acme.to_owned())];
     tenants.extend(extra.tenants.iter().map(|tenant| text("extra", tenant.to_string())));
     let topics = Some(text("topics", topics.to_string()));
-    let submitted = Submitted { tenants, topics, ..Submitted::default() };
+    let rules = extra.rules.iter().map(|rules| text("rules", rules.to_string())).collect();
+    let submitted = Submitted { tenants, topics, rules, ..Submitted::default() };
     let checked = submitted.check().expect("documents");
     let plan = checked.plan(&Stored::new(), ("test", memory.now())).expect("a plan");
     for write in plan.writes {

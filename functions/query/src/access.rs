@@ -22,7 +22,7 @@ use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::outputs::alerts::{Alert, AlertList, AlertPage};
 use drover_core::ports::{Clock, Listing, Store, SubjectLocation, Together};
-use drover_core::registry::{Registry, StoredContract};
+use drover_core::registry::{Registry, StoredContract, StoredRules};
 use drover_core::subject::alerts::shown::shown;
 use drover_core::subject::listing::{self, Listed, Mark};
 use drover_core::subject::reader;
@@ -132,10 +132,8 @@ impl<W: QueryPorts> Visit<'_, W> {
     }
 
     /// Charges the quota of bytes for work that reads nothing from the ledger.
-    #[expect(clippy::cast_precision_loss, reason = "a request has a few megabytes")]
     pub(crate) fn charge(&self, bytes: usize) {
-        let units = Units { read: bytes as f64 / READ_UNIT_BYTES, write: 0.0 };
-        self.access.quotas.charge(&self.caller.tenant, units, self.now());
+        self.access.quotas.charge(&self.caller.tenant, units_of(bytes), self.now());
     }
 
     /// A contract; `None` if no contract has this name.
@@ -158,6 +156,28 @@ impl<W: QueryPorts> Visit<'_, W> {
     pub(crate) async fn contracts(&self) -> Result<BTreeMap<String, u32>, Unavailable> {
         let Access { registry, ports, .. } = self.access;
         registry.contracts(ports.now(), ports).await
+    }
+
+    /// The current version of the tenant's alert rules. `None`: the tenant has none.
+    pub(crate) async fn current_rules(&self) -> Result<Option<StoredRules>, Unavailable> {
+        let Access { registry, ports, .. } = self.access;
+        self.in_time()?;
+        let stored = registry.stored_rules(self.caller.scope.tenant(), None, ports).await?;
+        Ok(stored.map(|stored| self.counted_rules(stored)))
+    }
+
+    /// A version of the tenant's alert rules that is not newer than the current version.
+    pub(crate) async fn rules_version(&self, number: u32) -> Result<StoredRules, Unavailable> {
+        let Access { registry, ports, .. } = self.access;
+        self.in_time()?;
+        let stored = registry.rules_version(self.caller.scope.tenant(), number, ports).await?;
+        Ok(self.counted_rules(stored))
+    }
+
+    /// The registry does not report what a read costs.
+    fn counted_rules(&self, stored: StoredRules) -> StoredRules {
+        let units = units_of(stored.rules.to_string().len());
+        self.counted(Metered { answer: stored, units }).answer
     }
 
     /// All kinds of subjects.
@@ -240,6 +260,11 @@ impl<W: QueryPorts> Drop for Visit<'_, W> {
         tally.of(Some(self.caller.scope.tenant())).add_units(units);
         self.access.meter.record(FUNCTION, &tally, self.now());
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a request has a few megabytes")]
+fn units_of(bytes: usize) -> Units {
+    Units { read: bytes as f64 / READ_UNIT_BYTES, write: 0.0 }
 }
 
 fn no_writer() -> Unavailable {

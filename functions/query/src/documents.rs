@@ -39,6 +39,8 @@ const SHORTLY: &str = "public, max-age=60";
         crate::contracts::version,
         crate::alerts::list,
         crate::alerts::one,
+        crate::rules::list,
+        crate::rules::versions,
         crate::dashboard::overview,
         crate::dashboard::devices,
         crate::dashboard::metrics,

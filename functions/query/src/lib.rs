@@ -7,6 +7,7 @@
 //! - [`check`]: what a contract makes of records, without storing them
 //! - `contracts`: contracts and their versions
 //! - `alerts`: alerts
+//! - `rules`: alert rules and their versions
 //! - `event_body`: an event in a response
 //! - `newest`: merges the newest events of many subjects
 //! - `collected`, `series`: points and statistics of a measure
@@ -42,6 +43,7 @@ pub mod health;
 pub mod limits;
 mod measures;
 mod newest;
+mod rules;
 mod series;
 mod subjects;
 
@@ -87,6 +89,7 @@ where
         .merge(check::routes(Arc::clone(&access)))
         .merge(contracts::routes(Arc::clone(&access)))
         .merge(alerts::routes(Arc::clone(&access)))
+        .merge(rules::routes(Arc::clone(&access)))
         .merge(dashboard::routes(access, counts))
         .merge(health::routes(health))
         .merge(documents::json())

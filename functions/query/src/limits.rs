@@ -58,3 +58,7 @@ pub const ALERTS: usize = 200;
 pub const ALERTS_BY_DEFAULT: usize = 50;
 /// Maximum number of reads of the alerts' indexes for one response.
 pub const ALERT_READS: usize = 10;
+/// Maximum number of versions of a tenant's rules that one response reads, the newest first.
+pub const RULE_VERSIONS: usize = 100;
+/// Number of versions that are read concurrently. A version has at most 256 KB.
+pub const RULE_VERSIONS_TOGETHER: usize = 8;

@@ -17,12 +17,15 @@ mod question;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use clap::Parser;
 use drover_core::base::time::Timestamp;
+use drover_local::commands::apply;
 use drover_local::{Host, HostConfig};
 use drover_tests::http::{Answer, Call};
-use question::{ACME, DEMO, QUESTIONS, Question, Tenant, broken, own_device, reading_id};
+use question::{ACME, DEMO, QUESTIONS, Question, Tenant, broken, hot, own_device, reading_id};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
@@ -48,6 +51,7 @@ impl Running {
         let health = Call::get("/health").send(host.addresses().http, "").await.unwrap();
         let now = Timestamp::parse_rfc3339(health.json["timestamp"].as_str().unwrap()).unwrap();
         let start = now.plus_seconds(-600);
+        apply_rules(data.path()).await;
         let mut running = Self { host, _data: data, start, ids: BTreeMap::new() };
         running.rejects_the_events_of_another_tenant().await;
         for own in [DEMO, ACME] {
@@ -179,6 +183,26 @@ impl Running {
         let target = target.replace("{letter}", letter).replace("{replay}", replay);
         target.replace("{alert}", alert)
     }
+}
+
+#[derive(Parser)]
+struct Apply {
+    #[command(flatten)]
+    args: apply::Args,
+}
+
+/// Gives each tenant of the host on this data folder a rule, under a name that both use.
+async fn apply_rules(data: &Path) {
+    let documents = tempdir().unwrap();
+    let folder = documents.path().join("rules");
+    std::fs::create_dir(&folder).unwrap();
+    for own in [DEMO, ACME] {
+        let rules = json!({"tenant": own.name, "rules": [hot(own)]});
+        std::fs::write(folder.join(format!("{}.json", own.name)), rules.to_string()).unwrap();
+    }
+    let words =
+        ["apply".as_ref(), documents.path().as_os_str(), "--data".as_ref(), data.as_os_str()];
+    apply::run(&Apply::parse_from(words).args, "ann@cli").await.unwrap();
 }
 
 /// The whole response contains nothing of the other tenant.

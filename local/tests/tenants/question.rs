@@ -260,6 +260,22 @@ pub(crate) const QUESTIONS: &[Question] = &[
         expected: |own| json!([{"kind": "device", "id": "d-1"}, own.value]),
     },
     Question {
+        route: "/api/v1/rules",
+        target: "/api/v1/rules",
+        shown: |answer| {
+            let rule =
+                |one: &Value| json!([one["id"], one["rule"]["description"], one["open_alerts"]]);
+            json!([each(&answer["rules"], rule), answer["complete"]])
+        },
+        expected: |own| json!([[["hot", own.name, 2]], true]),
+    },
+    Question {
+        route: "/api/v1/rules/{id}/versions",
+        target: "/api/v1/rules/hot/versions",
+        shown: |answer| answer["versions"][0]["rule"].clone(),
+        expected: hot,
+    },
+    Question {
         route: "/buffer/stats",
         target: "/buffer/stats",
         shown: Value::clone,
@@ -284,6 +300,12 @@ fn sorted(list: &Value, shown: fn(&Value) -> Value) -> Value {
 fn in_order(mut list: Value) -> Value {
     list.as_array_mut().unwrap().sort_by_key(Value::to_string);
     list
+}
+
+/// The alert rule of a tenant. No reading opens an alert of it.
+pub(crate) fn hot(own: Tenant) -> Value {
+    json!({"id": "hot", "description": own.name, "contract": "telemetry", "measure": "temperature",
+        "when": {"above": own.value + 1000.0}})
 }
 
 /// One entry for each event.

@@ -85,6 +85,17 @@ impl StoredRules {
         Rules::check(&self.rules).map_err(|faults| fault::listed(&faults))
     }
 
+    /// The documents of its rules by their names, as they were applied.
+    pub fn documents(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let rules = self.rules.get("rules").and_then(Value::as_array);
+        rules.into_iter().flatten().filter_map(|rule| Some((rule.get("id")?.as_str()?, rule)))
+    }
+
+    /// The document of the rule with this name.
+    pub fn document(&self, id: &str) -> Option<&Value> {
+        self.documents().find_map(|(own, rule)| (own == id).then_some(rule))
+    }
+
     /// The rules for the fold, out of [`Self::checked`].
     ///
     /// # Errors
@@ -174,8 +185,7 @@ impl Registry {
         let next = versions.last().map_or(1, |last| last.number.saturating_add(1));
         for number in next..=current.version {
             let name = DocumentName::RulesVersion(tenant.clone(), number);
-            let stored = self.stored_rules(tenant, Some(number), store).await?;
-            let stored = stored.ok_or_else(|| missing_version(&name))?;
+            let stored = self.rules_version(tenant, number, store).await?;
             let invalid = |fault: String| broken(&name, &fault);
             let rules = stored.checked().map_err(invalid)?;
             versions.push(stored.version(&rules).map_err(invalid)?);
@@ -201,6 +211,21 @@ impl Registry {
         let version =
             version.map_err(|fault| broken(&DocumentName::Rules(tenant.clone()), &fault))?;
         Ok(watched(&version).cloned().collect())
+    }
+
+    /// A version of a tenant's alert rules that is not newer than the current version. Bypasses the cache.
+    ///
+    /// # Errors
+    /// The store does not answer, the stored document is invalid, or the version is missing.
+    pub async fn rules_version(
+        &self,
+        tenant: &TenantId,
+        number: u32,
+        documents: &impl Documents,
+    ) -> Result<StoredRules, Unavailable> {
+        let stored = self.stored_rules(tenant, Some(number), documents).await?;
+        let name = || DocumentName::RulesVersion(tenant.clone(), number);
+        stored.ok_or_else(|| missing_version(&name()))
     }
 
     /// The current version of a tenant's alert rules, or the version with a number. Bypasses the cache.
