@@ -4,7 +4,7 @@
 //!
 //! - [`chaos`]: the long form of the chaos test
 //! - [`cold`]: the time of a function's process to its first poll and its first response
-//! - [`feeds`]: units and CPU time of feeds per event, and the time from a commit to a feed
+//! - [`feeds`]: units and CPU time of feeds and alerts per event, and the time from a commit to a feed
 //! - [`http`]: the host under a load tool: latency of batches, events per second
 //! - [`units`]: write and read units per event, as the embedded DynamoDB counts them
 //! - [`cpu`]: CPU time of the processor per record, as a ratio to bare parsing in the same run
@@ -64,7 +64,7 @@ fn main() -> anyhow::Result<()> {
         Some("peer") => peer::run(arguments),
         _ => bail!(
             "usage: drover-bench units | deep [EVENTS…] | model [CASES|DURATION [SEED]] | cpu [BATCHES] | memory | scale [EVENTS [SUBJECTS [SVG [ORDER]]]] | \
-             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | transform | feeds [units|cpu|latency] | \
+             http [SECONDS] | chaos [EVENTS] | letters [COUNT] | cold [FOLDER] | transform | feeds [units|alerts|cpu|latency] | \
              peer parse|memory|dynamodb FOLDER [DYNAMODB SQS]"
         ),
     }

@@ -73,7 +73,10 @@ fn each(sum: f64) -> f64 {
 }
 
 /// The units of `work`.
-fn paid(memory: &Memory, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Units> {
+pub(super) fn paid(
+    memory: &Memory,
+    work: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<Units> {
     let before = memory.state().units;
     work()?;
     let after = memory.state().units;
