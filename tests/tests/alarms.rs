@@ -9,7 +9,7 @@ use std::path::Path;
 
 use drover_core::base::error::Code;
 use drover_core::base::metrics::emf::{Keeping, lines};
-use drover_core::base::metrics::{AlertMetric, Counts, Metric, Tally};
+use drover_core::base::metrics::{AlertMetric, Counts, Metric, TIMERS_BEHIND, Tally};
 use drover_core::base::severity::Severity;
 use drover_core::base::time::Timestamp;
 use drover_tests::cloudformation;
@@ -304,12 +304,15 @@ fn an_alarm_reports_buffered_records_days_before_they_become_letters() {
     }
 }
 
-/// What an alarm watches: namespace and metric, the export that names the dimension, statistic and threshold.
-fn watches(alarm: &Value) -> (&str, &str, &str, &str, i64) {
+/// What an alarm watches: namespace and metric, the export that names the dimension, statistic and threshold (by
+/// default).
+fn watches<'a>(alarm: &'a Value, parameters: &Value) -> (&'a str, &'a str, &'a str, &'a str, i64) {
     let part = |name: &str| alarm[name].as_str().unwrap_or("${Stack}");
     let dimension = &alarm["Dimensions"][0]["Value"];
     let named = dimension["Fn::ImportValue"]["Fn::Sub"].as_str().or_else(|| dimension.as_str());
-    let threshold = alarm["Threshold"].as_i64().expect("a number");
+    let threshold = &alarm["Threshold"];
+    let parameter = threshold["Ref"].as_str().map(|name| &parameters[name]["Default"]);
+    let threshold = parameter.unwrap_or(threshold).as_i64().expect("a number");
     (part("Namespace"), part("MetricName"), named.expect("a name"), part("Statistic"), threshold)
 }
 
@@ -319,12 +322,14 @@ fn the_relay_is_watched_where_it_exists_and_only_there() {
     const QUEUE: &str = "${Stack}-RelayFailedQueueName";
     const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
     let expected = [
+        ("AlertsBehind", ("AWS/Lambda", "IteratorAge", FUNCTION, "Maximum", 5 * 60 * 1000)),
         ("FeedsClosed", ("${Stack}", Metric::FeedRecordsSkipped.name(), "relay", "Sum", 0)),
         ("RelayBehind", ("AWS/Lambda", "IteratorAge", FUNCTION, "Maximum", 30 * 60 * 1000)),
         ("RelayErrors", ("AWS/Lambda", "Errors", FUNCTION, "Sum", 0)),
         ("RelayGap", ("AWS/SQS", VISIBLE, QUEUE, "Maximum", 0)),
         ("RelayGapUndelivered", ("AWS/Lambda", "DestinationDeliveryFailures", FUNCTION, "Sum", 0)),
         ("RelayThrottles", ("AWS/Lambda", "Throttles", FUNCTION, "Sum", 0)),
+        ("TimersOverdue", ("${Stack}", TIMERS_BEHIND, "relay", "Maximum", 10 * 60)),
     ];
     let template = template();
     let mut conditional = BTreeSet::new();
@@ -339,7 +344,8 @@ fn the_relay_is_watched_where_it_exists_and_only_there() {
         assert!(!of_relay || is_conditional, "{name}");
     }
     for (name, expected) in expected {
-        assert_eq!(watches(&template["Resources"][name]["Properties"]), expected, "{name}");
+        let alarm = &template["Resources"][name]["Properties"];
+        assert_eq!(watches(alarm, &template["Parameters"]), expected, "{name}");
         assert!(conditional.remove(name), "{name}");
     }
     let outputs = BTreeSet::from(["OutputsFail", "OutputsThrottle"]);
@@ -352,6 +358,16 @@ fn the_relay_is_watched_where_it_exists_and_only_there() {
     for name in ["Relay", "RelayFailed"] {
         assert_eq!(given[name]["Fn::If"][0], "HasRelay", "{name}");
     }
+}
+
+/// Errors and throttles of the relay do not show that its schedule is gone.
+#[test]
+fn fifteen_minutes_without_a_sweep_are_an_alarm() {
+    let template = template();
+    let alarm = &template["Resources"]["TimersOverdue"]["Properties"];
+    assert_eq!(alarm["TreatMissingData"], "breaching");
+    let number = |name: &str| alarm[name].as_i64().expect("a number");
+    assert_eq!(number("EvaluationPeriods") * number("Period"), 15 * 60);
 }
 
 /// The anchor that a repository page makes of a heading.
@@ -390,7 +406,11 @@ fn every_alarm_has_an_action_and_defines_missing_data() {
         for actions in ["AlarmActions", "OKActions"] {
             assert_eq!(alarm[actions].as_array().map(Vec::len), Some(1), "{name}: {actions}");
         }
-        let missing = if name == "StreamLag" { "missing" } else { "notBreaching" };
+        let missing = match &**name {
+            "StreamLag" => "missing",
+            "TimersOverdue" => "breaching",
+            _ => "notBreaching",
+        };
         assert_eq!(alarm["TreatMissingData"], missing, "{name}");
     }
 }
