@@ -102,7 +102,7 @@ async fn scrape(State(page): State<Page>) -> Response {
 
 impl Page {
     async fn text(&self) -> Result<String, Error> {
-        let mut families = self.meter.series.families();
+        let mut families = self.meter.series.families((self.levels.now)());
         families.extend(self.meter.registry.gather());
         families.extend(self.levels.families().await?);
         families.sort_by(|one, other| one.name().cmp(other.name()));

@@ -12,7 +12,7 @@ mod common;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::running::Running;
-use common::{WAIT, get_api, post_api, run};
+use common::{WAIT, get, get_api, post_api, run};
 use drover_core::base::time::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -198,6 +198,12 @@ async fn a_person_acts_on_alerts() {
         }
     };
     tokio::time::timeout(4 * WAIT, sent).await.expect("the feed has the closed alert");
+    let page = get(addresses, "/metrics").await;
+    let page = std::str::from_utf8(page.body()).unwrap();
+    for metric in ["alerts_opened_total", "alerts_resolved_total"] {
+        let expected = format!("{metric}{{severity=\"warning\"}} 1");
+        assert!(page.lines().any(|line| line == expected), "{expected}: {page}");
+    }
     running.stop().await;
 }
 

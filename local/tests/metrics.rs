@@ -83,6 +83,7 @@ async fn the_names_are_those_of_the_contract_from_the_start() {
         "records_ignored_total counter",
         "records_returned_total counter",
         "tether_length_seconds gauge",
+        "timers_behind_seconds gauge",
         "unique_devices_total counter",
         "views_restarted_total counter",
         "write_units_total counter",

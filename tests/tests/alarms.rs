@@ -3,11 +3,15 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use drover_core::base::metrics::{DURATION, ERRORS, LAST_MESSAGE, Metric, SKIPPED};
+use drover_core::base::error::Code;
+use drover_core::base::metrics::emf::{Keeping, lines};
+use drover_core::base::metrics::{AlertMetric, Counts, Metric, TIMERS_BEHIND, Tally};
+use drover_core::base::severity::Severity;
+use drover_core::base::time::Timestamp;
 use drover_tests::cloudformation;
 use serde_json::{Value, json};
 
@@ -18,9 +22,49 @@ fn template() -> Value {
     cloudformation::load("infra/alarms.yaml").expect("a template")
 }
 
+/// One of each count.
+fn counts() -> Counts {
+    let at = Timestamp::from_millis(0);
+    let alerts = AlertMetric::ALL
+        .into_iter()
+        .flat_map(|metric| Severity::ALL.into_iter().map(move |severity| ((metric, severity), 1)));
+    // Every field is named, so that a new count breaks this test until it is written.
+    Counts {
+        counts: Metric::ALL.map(|metric| (metric, 1.0)).into(),
+        errors: Code::ALL.map(|code| (code, 1)).into(),
+        skipped: [("speed".into(), 1)].into(),
+        alerts: alerts.collect(),
+        durations: vec![1.0],
+        last_message: at,
+        swept_until: at,
+    }
+}
+
+/// The metrics that functions write for CloudWatch, with their dimensions.
+fn written() -> BTreeMap<String, Vec<String>> {
+    let tally = Tally { tenants: [(None, counts())].into() };
+    let now = Timestamp::from_millis(0).expect("in range");
+    let mut written = BTreeMap::new();
+    for line in lines(&Keeping::default(), "relay", &tally, now) {
+        let line: Value = serde_json::from_str(&line).expect("a line is JSON");
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        let dimensions = texts(&directive["Dimensions"][0]);
+        for metric in directive["Metrics"].as_array().expect("definitions") {
+            let name = metric["Name"].as_str().expect("a name");
+            let before = written.insert(name.to_owned(), dimensions.clone());
+            assert!(before.is_none_or(|before| before == dimensions), "{name}");
+        }
+    }
+    written
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let texts = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+    texts.map(str::to_owned).collect()
+}
+
 fn counted() -> BTreeSet<String> {
-    let names = Metric::ALL.iter().map(|metric| metric.name());
-    names.chain([ERRORS, SKIPPED, DURATION, LAST_MESSAGE]).map(str::to_owned).collect()
+    written().into_keys().collect()
 }
 
 fn alarms(template: &Value) -> Vec<(&String, &Value)> {
@@ -68,17 +112,19 @@ fn shown(widget: &Value) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Our metric that a widget of the dashboard finds by an expression and not by name.
-fn searched(widget: &Value) -> Option<&str> {
+/// Our metric that a widget of the dashboard finds by an expression and not by name, and its dimensions.
+fn searched(widget: &Value) -> Option<(&str, Vec<&str>)> {
     let expression = widget["properties"]["metrics"][0][0]["expression"].as_str()?;
-    let (_, rest) = expression.split_once("MetricName=\"")?;
-    rest.split('"').next()
+    let (schema, rest) = expression.split_once("MetricName=\"")?;
+    let (_, schema) = schema.split_once("{\"${Stack}\",")?;
+    let (dimensions, _) = schema.split_once('}')?;
+    Some((rest.split('"').next()?, dimensions.split(',').collect()))
 }
 
 fn on_the_dashboard(template: &Value) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for widget in widgets(template) {
-        names.extend(searched(&widget).map(str::to_owned));
+        names.extend(searched(&widget).map(|(name, _)| name.to_owned()));
         let ours = shown(&widget).into_iter().filter(|row| row[0] == "${Stack}");
         names.extend(ours.map(|row| row[1].clone()));
     }
@@ -91,18 +137,20 @@ fn the_dashboard_shows_exactly_the_counted_metrics() {
 }
 
 #[test]
-fn every_alarm_uses_a_metric_that_an_existing_function_counts() {
-    let template = template();
+fn every_alarm_uses_a_metric_that_an_existing_function_writes() {
+    let (template, written) = (template(), written());
     let mut checked = 0;
     for (name, alarm) in alarms(&template) {
         for metric in metrics(alarm).into_iter().filter(|metric| is_ours(metric)) {
             let metric_name = metric["MetricName"].as_str().expect("a name");
-            assert!(counted().contains(metric_name), "{name}: no function counts {metric_name}");
+            assert!(written.contains_key(metric_name), "{name}: no function writes {metric_name}");
             let [dimension] = metric["Dimensions"].as_array().expect("dimensions").as_slice()
             else {
                 panic!("{name}: the function is the only dimension");
             };
             assert_eq!(dimension["Name"], "function", "{name}");
+            // With other dimensions it is another metric, which has no data.
+            assert_eq!(written[metric_name], ["function"], "{name}: {metric_name}");
             let function = dimension["Value"].as_str().expect("a value");
             assert!(FUNCTIONS.contains(&function), "{name}: {function}");
             checked += 1;
@@ -119,6 +167,27 @@ fn every_widget_names_an_existing_function() {
             assert!(FUNCTIONS.contains(&row[3].as_str()), "{row:?}");
         }
     }
+}
+
+#[test]
+fn every_widget_uses_the_dimensions_that_are_written() {
+    let written = written();
+    // Listed tenants have dimensions of their own.
+    let is_of_tenants = |dimensions: &[&str]| dimensions.contains(&"tenant");
+    let mut by_label = 0;
+    for widget in widgets(&template()) {
+        for row in shown(&widget).into_iter().filter(|row| row[0] == "${Stack}") {
+            assert_eq!(written[&row[1]], ["function"], "{row:?}");
+        }
+        match searched(&widget) {
+            Some((name, dimensions)) if !is_of_tenants(&dimensions) => {
+                assert_eq!(written[name], dimensions, "{name}");
+                by_label += 1;
+            }
+            Some(_) | None => {}
+        }
+    }
+    assert_eq!(by_label, 2 + AlertMetric::ALL.len(), "codes, fields, and severities of alerts");
 }
 
 #[test]
@@ -235,12 +304,15 @@ fn an_alarm_reports_buffered_records_days_before_they_become_letters() {
     }
 }
 
-/// What an alarm watches: namespace and metric, the export that names the dimension, statistic and threshold.
-fn watches(alarm: &Value) -> (&str, &str, &str, &str, i64) {
+/// What an alarm watches: namespace and metric, the export that names the dimension, statistic and threshold (by
+/// default).
+fn watches<'a>(alarm: &'a Value, parameters: &Value) -> (&'a str, &'a str, &'a str, &'a str, i64) {
     let part = |name: &str| alarm[name].as_str().unwrap_or("${Stack}");
     let dimension = &alarm["Dimensions"][0]["Value"];
     let named = dimension["Fn::ImportValue"]["Fn::Sub"].as_str().or_else(|| dimension.as_str());
-    let threshold = alarm["Threshold"].as_i64().expect("a number");
+    let threshold = &alarm["Threshold"];
+    let parameter = threshold["Ref"].as_str().map(|name| &parameters[name]["Default"]);
+    let threshold = parameter.unwrap_or(threshold).as_i64().expect("a number");
     (part("Namespace"), part("MetricName"), named.expect("a name"), part("Statistic"), threshold)
 }
 
@@ -250,12 +322,14 @@ fn the_relay_is_watched_where_it_exists_and_only_there() {
     const QUEUE: &str = "${Stack}-RelayFailedQueueName";
     const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
     let expected = [
+        ("AlertsBehind", ("AWS/Lambda", "IteratorAge", FUNCTION, "Maximum", 5 * 60 * 1000)),
         ("FeedsClosed", ("${Stack}", Metric::FeedRecordsSkipped.name(), "relay", "Sum", 0)),
         ("RelayBehind", ("AWS/Lambda", "IteratorAge", FUNCTION, "Maximum", 30 * 60 * 1000)),
         ("RelayErrors", ("AWS/Lambda", "Errors", FUNCTION, "Sum", 0)),
         ("RelayGap", ("AWS/SQS", VISIBLE, QUEUE, "Maximum", 0)),
         ("RelayGapUndelivered", ("AWS/Lambda", "DestinationDeliveryFailures", FUNCTION, "Sum", 0)),
         ("RelayThrottles", ("AWS/Lambda", "Throttles", FUNCTION, "Sum", 0)),
+        ("TimersOverdue", ("${Stack}", TIMERS_BEHIND, "relay", "Maximum", 10 * 60)),
     ];
     let template = template();
     let mut conditional = BTreeSet::new();
@@ -270,7 +344,8 @@ fn the_relay_is_watched_where_it_exists_and_only_there() {
         assert!(!of_relay || is_conditional, "{name}");
     }
     for (name, expected) in expected {
-        assert_eq!(watches(&template["Resources"][name]["Properties"]), expected, "{name}");
+        let alarm = &template["Resources"][name]["Properties"];
+        assert_eq!(watches(alarm, &template["Parameters"]), expected, "{name}");
         assert!(conditional.remove(name), "{name}");
     }
     let outputs = BTreeSet::from(["OutputsFail", "OutputsThrottle"]);
@@ -283,6 +358,16 @@ fn the_relay_is_watched_where_it_exists_and_only_there() {
     for name in ["Relay", "RelayFailed"] {
         assert_eq!(given[name]["Fn::If"][0], "HasRelay", "{name}");
     }
+}
+
+/// Errors and throttles of the relay do not show that its schedule is gone.
+#[test]
+fn fifteen_minutes_without_a_sweep_are_an_alarm() {
+    let template = template();
+    let alarm = &template["Resources"]["TimersOverdue"]["Properties"];
+    assert_eq!(alarm["TreatMissingData"], "breaching");
+    let number = |name: &str| alarm[name].as_i64().expect("a number");
+    assert_eq!(number("EvaluationPeriods") * number("Period"), 15 * 60);
 }
 
 /// The anchor that a repository page makes of a heading.
@@ -321,7 +406,11 @@ fn every_alarm_has_an_action_and_defines_missing_data() {
         for actions in ["AlarmActions", "OKActions"] {
             assert_eq!(alarm[actions].as_array().map(Vec::len), Some(1), "{name}: {actions}");
         }
-        let missing = if name == "StreamLag" { "missing" } else { "notBreaching" };
+        let missing = match &**name {
+            "StreamLag" => "missing",
+            "TimersOverdue" => "breaching",
+            _ => "notBreaching",
+        };
         assert_eq!(alarm["TreatMissingData"], missing, "{name}");
     }
 }
@@ -353,21 +442,15 @@ fn a_release_is_rolled_back_by_existing_alarms_and_not_for_events_of_tenants() {
 #[test]
 fn the_exporter_exports_exactly_the_counted_metrics() {
     let exporter = cloudformation::load("infra/cloudwatch-exporter.yml").expect("a configuration");
-    let mut taken = Vec::new();
+    let (mut taken, written) = (Vec::new(), written());
     for job in exporter["customNamespace"].as_array().expect("jobs") {
         let dimensions = &job["dimensionNameRequirements"];
         for metric in job["metrics"].as_array().expect("metrics") {
             let name = metric["name"].as_str().expect("a name");
-            let by_code = json!(["function", "code"]);
-            let expected = match name {
-                ERRORS => by_code,
-                SKIPPED => json!(["field"]),
-                _ => json!(["function"]),
-            };
-            assert_eq!(dimensions, &expected, "{name}");
+            assert_eq!(Some(&texts(dimensions)), written.get(name), "{name}");
             taken.push(name.to_owned());
         }
     }
     taken.sort_unstable();
-    assert_eq!(taken, counted().into_iter().collect::<Vec<_>>());
+    assert_eq!(taken, written.into_keys().collect::<Vec<_>>());
 }

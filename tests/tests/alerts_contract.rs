@@ -10,6 +10,7 @@ use drover_core::base::cost::Units;
 use drover_core::base::error::Reason;
 use drover_core::base::id::{SubjectId, SubjectKey, TenantId};
 use drover_core::base::scope::TenantScope;
+use drover_core::base::severity::Severity;
 use drover_core::base::time::Timestamp;
 use drover_core::memory::Memory;
 use drover_core::outputs::alerts::acts::{Act, Acts, Remark};
@@ -20,7 +21,7 @@ use drover_core::outputs::alerts::{
 use drover_core::outputs::changes::CommitId;
 use drover_core::outputs::timers::{Minute, TimerKey, TimerKind};
 use drover_core::ports::{ALERTS_WRITTEN, Alerts, Timers};
-use drover_core::view::rules::{Ending, Episode, Moment, Severity};
+use drover_core::view::rules::{Ending, Episode, Moment};
 use drover_tests::dynamodb::ports;
 
 fn memory() -> Memory {

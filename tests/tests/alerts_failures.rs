@@ -13,6 +13,7 @@ use drover_core::base::dependency::Dependency;
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::id::{SubjectId, SubjectKey, TenantId};
 use drover_core::base::scope::TenantScope;
+use drover_core::base::severity::Severity;
 use drover_core::base::time::Timestamp;
 use drover_core::outputs::alerts::acts::Acts;
 use drover_core::outputs::alerts::{
@@ -20,7 +21,7 @@ use drover_core::outputs::alerts::{
 };
 use drover_core::outputs::changes::CommitId;
 use drover_core::ports::Alerts;
-use drover_core::view::rules::{Episode, Moment, Severity};
+use drover_core::view::rules::{Episode, Moment};
 use drover_tests::aws_at;
 use drover_tests::canned::{cancelled, dynamodb_error, serve, stay_silent};
 use drover_tests::dynamodb::{OUTPUTS, ports, table};

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use drover_core::base::cost::Units;
 use drover_core::base::error::Unavailable;
-use drover_core::base::metrics::Metric;
+use drover_core::base::metrics::AlertMetric;
+use drover_core::base::severity::Severity;
 use drover_core::intake::tenant::Feed;
 use drover_core::ledger::Head;
 use drover_core::outputs::alerts::{Alert, AlertState, AlertWrite};
@@ -44,7 +45,9 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
         let written = plan.write(key, &relay.ports, &mut units).await;
         self.counts.add_units(units);
         written?;
-        plan.writes.iter().filter_map(transition).for_each(|metric| self.counts.add(metric));
+        for (metric, severity) in plan.writes.iter().filter_map(transition) {
+            self.counts.add_alert(metric, severity);
+        }
         if has_feed {
             let records = self.alert_records(&origin, &plan.alerts).await?;
             self.publish(&commit, &records).await?;
@@ -74,14 +77,14 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
     }
 }
 
-/// What happens to an alert, for the metrics.
-fn transition(write: &AlertWrite) -> Option<Metric> {
-    let state = |alert: &Option<Alert>| alert.as_ref().map(Alert::state);
-    let (old, new) = (state(&write.old), state(&write.new));
-    match new? {
-        _ if old == new => None,
-        AlertState::Firing => Some(Metric::AlertsOpened),
-        AlertState::Resolved => Some(Metric::AlertsResolved),
-        AlertState::Retracted => Some(Metric::AlertsRetracted),
-    }
+/// What happens to an alert, for the metrics, and its severity afterwards.
+fn transition(write: &AlertWrite) -> Option<(AlertMetric, Severity)> {
+    let new = write.new.as_ref()?;
+    let metric = match new.state() {
+        state if write.old.as_ref().map(Alert::state) == Some(state) => return None,
+        AlertState::Firing => AlertMetric::Opened,
+        AlertState::Resolved => AlertMetric::Resolved,
+        AlertState::Retracted => AlertMetric::Retracted,
+    };
+    Some((metric, new.episode.severity))
 }

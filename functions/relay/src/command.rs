@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use drover_core::base::error::{Rejection, Unavailable};
 use drover_core::base::id::{SubjectId, TenantId};
+use drover_core::base::metrics::Counts;
 use drover_core::base::public_reason::PublicReason;
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
@@ -151,7 +152,8 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         let limits =
             SweepLimits { item_limits: self.settings.item_limits, ..SweepLimits::until(deadline) };
         let Swept { end, next, tally } = sweep(&self.ports, &self.registry, limits).await;
-        self.count(None, tally.units);
+        let swept_until = next.and_then(Minute::start);
+        self.count(None, Counts { swept_until, ..Counts::of_units(tally.units) });
         let word = match end {
             SweepEnd::CaughtUp => "caught_up",
             SweepEnd::Deadline => "deadline",
@@ -177,7 +179,7 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         let below = cursor.map(|id| id.as_str().to_owned());
         let page = AlertPage { only_open, from: None, below, limit: ALERTS };
         let listed = self.ports.list_alerts(&scope, &page).await?;
-        self.count(Some(scope.tenant()), listed.units);
+        self.count(Some(scope.tenant()), Counts::of_units(listed.units));
         let AlertList { alerts, unreadable, next } = listed.answer;
         let mut shown = Vec::with_capacity(alerts.len());
         for (subject, alert) in &alerts {
@@ -197,7 +199,7 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         let by = (&self.ports, &self.registry, &self.armer);
         let Visited { subjects, next, units } =
             watch(by, (&scope, &tenant), cursor, deadline).await?;
-        self.count(Some(scope.tenant()), units);
+        self.count(Some(scope.tenant()), Counts::of_units(units));
         Ok(json!({ "subjects": subjects, "next_cursor": next }))
     }
 
@@ -227,7 +229,7 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         let of_tenant = (&scope, &*tenant);
         let resent = resend(&self.ports, &self.registry, of_tenant, what, limits).await?;
         let Visited { subjects, next, units } = resent;
-        self.count(Some(scope.tenant()), units);
+        self.count(Some(scope.tenant()), Counts::of_units(units));
         Ok(json!({ "subjects": subjects, "next_cursor": next }))
     }
 }

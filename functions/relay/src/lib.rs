@@ -21,7 +21,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use drover_core::base::cost::Units;
 use drover_core::base::deadline::stop_at;
 use drover_core::base::error::{Extent, Reason, Unavailable};
 use drover_core::base::id::{SubjectKey, TenantId};
@@ -138,10 +137,10 @@ impl<W: RelayPorts, T: FeedTarget> Relay<W, T> {
         Ok(serde_json::value::to_raw_value(&response)?)
     }
 
-    /// Counts what a command cost.
-    fn count(&self, tenant: Option<&TenantId>, units: Units) {
+    /// Records the counts of a command.
+    fn count(&self, tenant: Option<&TenantId>, counts: Counts) {
         let mut tally = Tally::default();
-        tally.of(tenant).add_units(units);
+        tally.of(tenant).merge(counts);
         self.meter.record(FUNCTION, &tally, self.ports.now());
     }
 

@@ -11,6 +11,8 @@ mod forgetting;
 mod schedules;
 
 use drover_core::base::error::Reason;
+use drover_core::base::metrics::AlertMetric;
+use drover_core::base::severity::Severity;
 use drover_core::dead_letter::unsent::Unsent;
 use drover_core::memory::{Call, Fault};
 use drover_core::outputs::timers::TimerKind;
@@ -225,4 +227,37 @@ fn a_view_whose_contract_cannot_be_read_becomes_a_letter() {
     assert_eq!(times(&fixture.sent("drover.ordered")), [10]);
     assert_eq!(fixture.sent("drover.views"), Vec::<String>::new());
     assert_eq!(fixture.memory.state().letters.len(), 1);
+}
+
+#[test]
+fn alerts_are_counted_by_what_happens_to_them_and_their_severity_afterwards() {
+    let mut fixture = Fixture::new();
+    fixture.memory.put_document("T#demo", r#"{"id":"demo","lateness_seconds":3600}"#);
+    let severity = json!([
+        { "severity": "warning" },
+        { "severity": "critical", "when": { "at_least": 35 } },
+    ]);
+    fixture.put_rule(
+        "demo",
+        &json!({
+            "id": "hot", "contract": "mine", "measure": "heat", "when": { "at_least": 25 },
+            "for": { "events": 2 }, "severity": severity,
+        }),
+    );
+    let mut check = |device: &str, times: &[i64], expected: &[(AlertMetric, Severity)]| {
+        fixture.commit("demo", device, times);
+        let change = fixture.stream.last().expect("a change").clone();
+        for expected in [expected, &[]] {
+            assert_eq!(fixture.deliver(std::slice::from_ref(&change)), Vec::<String>::new());
+            let counted = fixture.take_counts().alerts;
+            let expected = expected.iter().map(|alert| (*alert, 1)).collect();
+            assert_eq!(counted, expected, "{device} {times:?}");
+        }
+    };
+    // The heat goes down by one each second, from 40 to 1.
+    check("d-1", &[50, 90], &[(AlertMetric::Opened, Severity::Warning)]);
+    check("d-1", &[85], &[]);
+    check("d-1", &[110], &[(AlertMetric::Resolved, Severity::Critical)]);
+    check("d-2", &[48, 92], &[(AlertMetric::Opened, Severity::Warning)]);
+    check("d-2", &[70], &[(AlertMetric::Retracted, Severity::Warning)]);
 }

@@ -8,12 +8,13 @@ use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::routing::post;
 use axum::{Json, Router};
 use drover_core::base::cost::Units;
+use drover_core::base::metrics::{AlertMetric, Counts};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::letter::Owner;
 use drover_core::intake::tenant::Scope;
-use drover_core::outputs::alerts::AlertId;
 use drover_core::outputs::alerts::acting::Refusal;
 use drover_core::outputs::alerts::acts::{Act, Remark};
+use drover_core::outputs::alerts::{AlertId, AlertState};
 use drover_core::subject::alerts::act::{NotActed, act};
 use drover_core::subject::alerts::shown::shown;
 use drover_http::alert_body::AlertBody;
@@ -139,7 +140,14 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         let of_tenant = (&scope, &*tenant);
         let acted = act((ports, registry), of_tenant, id, (done, remark), limits, &mut units).await;
         self.quotas.charge(&tenant, units, now);
-        self.count(&Owner::Tenant(scope.clone()), units);
+        let mut counts = Counts::of_units(units);
+        // Only a firing alert allows an act: the person closed it.
+        if let Ok((_, alert)) = &acted
+            && alert.state() == AlertState::Resolved
+        {
+            counts.add_alert(AlertMetric::Resolved, alert.episode.severity);
+        }
+        self.record_counts(&Owner::Tenant(scope.clone()), counts);
         let (subject, alert) = acted.map_err(refused)?;
         Ok(shown((&subject, &alert), registry, now, ports).await?)
     }

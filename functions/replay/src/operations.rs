@@ -3,7 +3,7 @@
 //! Reads return their cost: this module counts it, and the routes charge it to the tenant's quota.
 
 use drover_core::base::cost::{Metered, Units};
-use drover_core::base::metrics::Tally;
+use drover_core::base::metrics::{Counts, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::letter::{Owner, State};
 use drover_core::replay::list::{self, Question};
@@ -118,8 +118,12 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
     }
 
     pub(crate) fn count(&self, owner: &Owner, units: Units) {
+        self.record_counts(owner, Counts::of_units(units));
+    }
+
+    pub(crate) fn record_counts(&self, owner: &Owner, counts: Counts) {
         let mut tally = Tally::default();
-        tally.of(owner.tenant()).add_units(units);
+        tally.of(owner.tenant()).merge(counts);
         self.meter.record(FUNCTION, &tally, self.ports.now());
     }
 }

@@ -1,10 +1,15 @@
-//! Counters, one histogram and one time, fed by tallies. Every series is there from the start, at
+//! Counters, one histogram and two times, fed by tallies. Every counter is there from the start, at
 //! zero, so that the first step of a rate is not missed.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use drover_core::base::error::Code;
-use drover_core::base::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Metric, SKIPPED, Tally};
+use drover_core::base::metrics::{
+    AlertMetric, Counts, DURATION, ERRORS, LAST_MESSAGE, Metric, SKIPPED, TIMERS_BEHIND, Tally,
+};
+use drover_core::base::severity::Severity;
+use drover_core::base::time::Timestamp;
 use prometheus::proto::MetricFamily;
 use prometheus::{
     Counter, CounterVec, Error, Gauge, Histogram, HistogramOpts, IntCounterVec, Opts, Registry,
@@ -20,11 +25,16 @@ pub(super) struct Series {
     counts: Vec<(Metric, Count)>,
     errors: IntCounterVec,
     skipped: IntCounterVec,
+    alerts: BTreeMap<AlertMetric, IntCounterVec>,
     duration: Histogram,
     last_message: Gauge,
-    /// The value of `last_message`, in microseconds since 1970; `i64::MIN` if there is none.
-    newest: AtomicI64,
+    newest: LatestTime,
+    timers_behind: Gauge,
+    swept_until: LatestTime,
 }
+
+/// The latest of some times, in microseconds since 1970; `i64::MIN` if there is none.
+struct LatestTime(AtomicI64);
 
 /// A counter with or without the label `function`.
 enum Count {
@@ -43,6 +53,10 @@ impl Series {
         for code in Code::ALL {
             errors.get_metric_with_label_values(&[code.as_str()])?;
         }
+        let mut alerts = BTreeMap::new();
+        for metric in AlertMetric::ALL {
+            alerts.insert(metric, by_severity(metric, &registry)?);
+        }
         let skipped = "Values that a view was to read and cannot, by field";
         let skipped = IntCounterVec::new(Opts::new(SKIPPED, skipped), &["field"])?;
         let duration = "Seconds from the start of an invocation until a record had its disposition";
@@ -50,12 +64,28 @@ impl Series {
         let duration = Histogram::with_opts(duration)?;
         let last_message = "Largest time of observation that was applied, in seconds since 1970";
         let last_message = Gauge::new(LAST_MESSAGE, last_message)?;
+        let behind =
+            "Seconds that the sweep of timers is behind the clock; NaN before its first run";
+        let timers_behind = Gauge::new(TIMERS_BEHIND, behind)?;
+        timers_behind.set(f64::NAN);
         registry.register(Box::new(errors.clone()))?;
         registry.register(Box::new(skipped.clone()))?;
         registry.register(Box::new(duration.clone()))?;
         registry.register(Box::new(last_message.clone()))?;
-        let newest = AtomicI64::new(i64::MIN);
-        Ok(Self { registry, counts, errors, skipped, duration, last_message, newest })
+        registry.register(Box::new(timers_behind.clone()))?;
+        let (newest, swept_until) = (LatestTime::default(), LatestTime::default());
+        Ok(Self {
+            registry,
+            counts,
+            errors,
+            skipped,
+            alerts,
+            duration,
+            last_message,
+            newest,
+            timers_behind,
+            swept_until,
+        })
     }
 
     /// Adds the metrics of one invocation of a function, summed over all tenants.
@@ -77,19 +107,60 @@ impl Series {
                 series.inc_by(*count);
             }
         }
-        counts.durations.iter().for_each(|seconds| self.duration.observe(*seconds));
-        if let Some(observed_at) = counts.last_message {
-            self.newest.fetch_max(observed_at.micros(), Ordering::Relaxed);
+        for ((metric, severity), count) in &counts.alerts {
+            let labels = [severity.as_str()];
+            let series = self.alerts.get(metric);
+            if let Some(Ok(series)) = series.map(|one| one.get_metric_with_label_values(&labels)) {
+                series.inc_by(*count);
+            }
         }
+        counts.durations.iter().for_each(|seconds| self.duration.observe(*seconds));
+        self.newest.raise_to(counts.last_message);
+        self.swept_until.raise_to(counts.swept_until);
     }
 
-    pub(super) fn families(&self) -> Vec<MetricFamily> {
-        let newest = self.newest.load(Ordering::Relaxed);
-        if newest > i64::MIN {
-            self.last_message.set(newest as f64 / 1e6);
+    /// All metrics at a time: if no sweep runs any more, it is further behind at each scrape.
+    pub(super) fn families(&self, now: Timestamp) -> Vec<MetricFamily> {
+        if let Some(newest) = self.newest.get() {
+            self.last_message.set(newest.micros() as f64 / 1e6);
+        }
+        if let Some(until) = self.swept_until.get() {
+            self.timers_behind.set(now.seconds_since(until));
         }
         self.registry.gather()
     }
+}
+
+impl Default for LatestTime {
+    fn default() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+}
+
+impl LatestTime {
+    fn raise_to(&self, time: Option<Timestamp>) {
+        if let Some(time) = time {
+            self.0.fetch_max(time.micros(), Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self) -> Option<Timestamp> {
+        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+fn by_severity(metric: AlertMetric, registry: &Registry) -> Result<IntCounterVec, Error> {
+    let help = match metric {
+        AlertMetric::Opened => "Alerts that began to fire, by severity",
+        AlertMetric::Resolved => "Alerts that were resolved, by severity",
+        AlertMetric::Retracted => "Alerts that a changed history took back, by severity",
+    };
+    let series = IntCounterVec::new(Opts::new(metric.name(), help), &["severity"])?;
+    for severity in Severity::ALL {
+        series.get_metric_with_label_values(&[severity.as_str()])?;
+    }
+    registry.register(Box::new(series.clone()))?;
+    Ok(series)
 }
 
 impl Count {
@@ -142,9 +213,6 @@ const fn by_function(metric: Metric) -> bool {
         | Metric::RecordsIgnored
         | Metric::FeedRecordsSent
         | Metric::FeedRecordsSkipped
-        | Metric::AlertsOpened
-        | Metric::AlertsResolved
-        | Metric::AlertsRetracted
         | Metric::UniqueDevices => false,
     }
 }
@@ -174,9 +242,6 @@ const fn help(metric: Metric) -> &'static str {
         Metric::FeedRecordsSkipped => {
             "Records not sent because the topic of their feed is closed; they are sent later"
         }
-        Metric::AlertsOpened => "Alerts that began to fire",
-        Metric::AlertsResolved => "Alerts that were resolved",
-        Metric::AlertsRetracted => "Alerts that a changed history took back",
         Metric::UniqueDevices => "Devices whose first event was added to the history",
         Metric::AuthenticationFailures => "Requests without valid credentials",
     }
@@ -185,7 +250,6 @@ const fn help(metric: Metric) -> &'static str {
 #[cfg(test)]
 mod tests {
     use drover_core::base::id::TenantId;
-    use drover_core::base::time::Timestamp;
 
     use super::*;
 
@@ -195,13 +259,16 @@ mod tests {
         Metric::ALL.into_iter().for_each(|metric| counts.add(metric));
         counts.add_error(Code::InvalidId);
         counts.add_skipped(&"speed".into());
+        counts.add_alert(AlertMetric::Opened, Severity::Error);
+        counts.swept_until = Timestamp::from_millis(observed_seconds * 1_000);
         counts.durations = vec![0.0009, 2.0, 61.0];
         counts.last_message = Timestamp::from_millis(observed_seconds * 1_000);
         tally
     }
 
     fn text(series: &Series) -> Vec<String> {
-        let text = prometheus::TextEncoder::new().encode_to_string(&series.families()).unwrap();
+        let now = Timestamp::from_millis(100_000).unwrap();
+        let text = prometheus::TextEncoder::new().encode_to_string(&series.families(now)).unwrap();
         text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     }
 
@@ -215,6 +282,14 @@ mod tests {
         for code in Code::ALL {
             assert!(lines.contains(&format!("{ERRORS}{{code=\"{code}\"}} 0")), "{lines:?}");
         }
+        for metric in AlertMetric::ALL {
+            for severity in Severity::ALL.map(Severity::as_str) {
+                let name = metric.name();
+                let zero = format!("{name}{{severity=\"{severity}\"}} 0");
+                assert!(lines.contains(&zero), "{lines:?}");
+            }
+        }
+        assert!(lines.contains(&format!("{TIMERS_BEHIND} NaN")), "{lines:?}");
         assert!(lines.contains(&format!("{DURATION}_count 0")), "{lines:?}");
         assert!(lines.contains(&format!("{LAST_MESSAGE} 0")), "{lines:?}");
     }
@@ -236,6 +311,10 @@ mod tests {
             "message_processing_duration_seconds_bucket{le=\"60\"} 4",
             "message_processing_duration_seconds_bucket{le=\"+Inf\"} 6",
             "last_message_timestamp_seconds 9",
+            "alerts_opened_total{severity=\"error\"} 2",
+            "alerts_opened_total{severity=\"info\"} 0",
+            "alerts_retracted_total{severity=\"error\"} 0",
+            "timers_behind_seconds 91",
         ] {
             assert!(lines.contains(&expected.to_owned()), "{expected}: {lines:?}");
         }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use drover_aws::{Aws, AwsConfig, LocalEndpoints};
 use drover_core::base::id::{SubjectId, TenantId};
 use drover_core::base::scope::TenantScope;
+use drover_core::base::severity::Severity;
 use drover_core::base::time::Timestamp;
 use drover_core::outputs::alerts::acts::Acts;
 use drover_core::outputs::alerts::{Alert, AlertId, AlertWrite, Reflected};
 use drover_core::outputs::changes::CommitId;
 use drover_core::ports::Alerts as _;
-use drover_core::view::rules::{Episode, Moment, Severity, Value};
+use drover_core::view::rules::{Episode, Moment, Value};
 
 use crate::question::Tenant;
 

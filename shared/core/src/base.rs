@@ -9,6 +9,7 @@
 //! - [`limits`]: every limit; [`cost`]: the cost of a call; [`deadline`]: the time limit of an
 //!   invocation
 //! - [`hash`]: the hash used in stored keys
+//! - [`severity`]: how serious an alert is
 //! - [`metrics`]: the list of metrics, and counts
 //! - [`variables`]: configuration variables
 
@@ -23,6 +24,7 @@ pub mod limits;
 pub mod metrics;
 pub mod public_reason;
 pub mod scope;
+pub mod severity;
 pub(crate) mod span;
 pub mod time;
 pub mod variables;

@@ -1,9 +1,11 @@
 //! Commands of an operator and of the schedule.
 
+use drover_core::memory::{Call, Fault};
 use drover_core::outputs::timers::TimerKind;
 use serde_json::{Value, json};
 
 use super::fixture::{Fixture, change, second, times};
+use crate::Failed;
 
 #[test]
 fn resend_writes_the_heads_and_the_stream_sends_the_history_again() {
@@ -68,6 +70,27 @@ fn a_command_that_makes_no_sense_is_answered_with_the_reason() {
     ] {
         assert_eq!(fixture.command(&command)["error"]["code"], code, "{command}");
     }
+}
+
+#[test]
+fn a_sweep_says_until_when_it_has_looked_also_if_it_fails() {
+    let fixture = Fixture::new();
+    let sweep = json!({ "action": "sweep" });
+    fixture.command(&sweep);
+    let first = fixture.take_counts().swept_until.expect("a time");
+    let behind = fixture.memory.state().now.seconds_since(first);
+    assert!((60.0..120.0).contains(&behind), "it has caught up: {behind}");
+
+    fixture.memory.state().now = second(1_000 + 3_600);
+    fixture.memory.fail(|call| match call {
+        Call::TimerRead => Fault::Refused,
+        _ => Fault::None,
+    });
+    assert!(matches!(fixture.try_command(&sweep), Err(Failed::SweepFailed(_))));
+    assert_eq!(fixture.take_counts().swept_until, Some(first), "no minute is finished");
+    fixture.memory.fail_nothing();
+    fixture.command(&sweep);
+    assert_eq!(fixture.take_counts().swept_until, Some(first.plus_seconds(3_600)));
 }
 
 #[test]

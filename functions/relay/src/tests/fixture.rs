@@ -13,6 +13,7 @@ use drover_core::outputs::timers::TimerKind;
 use drover_core::pipeline::settings::PipelineSettings;
 use drover_core::pipeline::{Disposition, Pipeline};
 use drover_core::ports::{FeedTarget, NotPublished};
+use drover_core::registry::StoredRules;
 use futures_util::FutureExt as _;
 use lambda_runtime::Context;
 use serde_json::{Value, json};
@@ -151,10 +152,14 @@ impl Fixture {
     }
 
     pub(super) fn command(&self, command: &Value) -> Value {
+        self.try_command(command).expect("a command")
+    }
+
+    pub(super) fn try_command(&self, command: &Value) -> Result<Value, Failed> {
         let event = serde_json::value::RawValue::from_string(command.to_string()).unwrap();
         let answered = self.relay.handle(LambdaEvent::new(event, Context::default()));
-        let answer = answered.now_or_never().expect("memory never waits").expect("a command");
-        serde_json::from_str(answer.get()).unwrap()
+        let answer = answered.now_or_never().expect("memory never waits")?;
+        Ok(serde_json::from_str(answer.get()).unwrap())
     }
 
     pub(super) fn answer(&self, answers: Answers) {
@@ -181,6 +186,26 @@ impl Fixture {
 
     pub(super) fn counted(&self, metric: Metric) -> f64 {
         self.counted.0.lock().unwrap().get(metric)
+    }
+
+    /// All counts since the last call.
+    pub(super) fn take_counts(&self) -> Counts {
+        std::mem::take(&mut *self.counted.0.lock().unwrap())
+    }
+
+    /// Gives a tenant one alert rule, which is in force from the first event on.
+    pub(super) fn put_rule(&self, tenant: &str, rule: &Value) {
+        let stored = StoredRules {
+            version: 1,
+            applied_at: second(0),
+            applied_by: "a test".to_owned(),
+            starts_at: second(0),
+            kinds: BTreeMap::from([("mine".to_owned(), vec!["device".to_owned()])]),
+            rules: json!({ "tenant": tenant, "rules": [rule] }),
+        };
+        let json = stored.to_json().unwrap();
+        self.memory.put_document(&format!("A#{tenant}"), &json);
+        self.memory.put_document(&format!("A#{tenant}@1"), &json);
     }
 }
 

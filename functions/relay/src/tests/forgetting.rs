@@ -1,11 +1,8 @@
 //! Alerts of a subject that is forgotten: consumers hear of it before the alerts are gone, and only alerts of what came
 //! since stay.
 
-use std::collections::BTreeMap;
-
 use drover_core::ledger::StoredHead;
 use drover_core::outputs::alerts::{Alert, AlertState};
-use drover_core::registry::StoredRules;
 use drover_core::subject::forget::forget;
 
 use super::fixture::change;
@@ -21,17 +18,7 @@ fn watched() -> Fixture {
     let rule = json!({
         "id": "on", "contract": "mine", "measure": "heat", "when": { "at_least": 0 },
     });
-    let stored = StoredRules {
-        version: 1,
-        applied_at: second(0),
-        applied_by: "a test".to_owned(),
-        starts_at: second(0),
-        kinds: BTreeMap::from([("mine".to_owned(), vec!["device".to_owned()])]),
-        rules: json!({ "tenant": "demo", "rules": [rule] }),
-    };
-    let json = stored.to_json().unwrap();
-    fixture.memory.put_document("A#demo", &json);
-    fixture.memory.put_document("A#demo@1", &json);
+    fixture.put_rule("demo", &rule);
     fixture
 }
 

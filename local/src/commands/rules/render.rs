@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use drover_core::base::severity::Severity;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::rules::Facts;
-use drover_core::view::rules::{Episode, Severity, Value};
+use drover_core::view::rules::{Episode, Value};
 use serde_json::json;
 
 use super::found::{Found, Subject};

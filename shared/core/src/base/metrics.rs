@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::base::cost::Units;
 use crate::base::error::Code;
 use crate::base::id::TenantId;
+use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
 
 pub mod emf;
@@ -61,19 +62,13 @@ pub enum Metric {
     FeedRecordsSent,
     /// Records not sent because the topic of their feed is closed. Their subjects are sent again later.
     FeedRecordsSkipped,
-    /// Alerts that began to fire, also again after they were resolved or retracted.
-    AlertsOpened,
-    /// Alerts that were resolved.
-    AlertsResolved,
-    /// Alerts that a changed history took back.
-    AlertsRetracted,
     /// Requests without valid credentials.
     AuthenticationFailures,
 }
 
 impl Metric {
     /// All counters, in the order of the written lines.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 20] = [
         Self::MessagesProcessed,
         Self::EventsProcessed,
         Self::EventsDuplicate,
@@ -93,9 +88,6 @@ impl Metric {
         Self::ViewsRestarted,
         Self::FeedRecordsSent,
         Self::FeedRecordsSkipped,
-        Self::AlertsOpened,
-        Self::AlertsResolved,
-        Self::AlertsRetracted,
         Self::AuthenticationFailures,
     ];
 
@@ -121,10 +113,32 @@ impl Metric {
             Self::ViewsRestarted => "views_restarted_total",
             Self::FeedRecordsSent => "feed_records_sent_total",
             Self::FeedRecordsSkipped => "feed_records_skipped_total",
-            Self::AlertsOpened => "alerts_opened_total",
-            Self::AlertsResolved => "alerts_resolved_total",
-            Self::AlertsRetracted => "alerts_retracted_total",
             Self::AuthenticationFailures => "authentication_failures_total",
+        }
+    }
+}
+
+/// A counter of alerts, by the severity that the alert has afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlertMetric {
+    /// Alerts that began to fire, also again after they were resolved or retracted.
+    Opened,
+    /// Alerts that were resolved.
+    Resolved,
+    /// Alerts that a changed history took back.
+    Retracted,
+}
+
+impl AlertMetric {
+    /// All counters of alerts, in the order of the written lines.
+    pub const ALL: [Self; 3] = [Self::Opened, Self::Resolved, Self::Retracted];
+
+    /// The name, the same for CloudWatch and Prometheus.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "alerts_opened_total",
+            Self::Resolved => "alerts_resolved_total",
+            Self::Retracted => "alerts_retracted_total",
         }
     }
 }
@@ -137,6 +151,8 @@ pub const SKIPPED: &str = "values_skipped_total";
 pub const DURATION: &str = "message_processing_duration_seconds";
 /// The largest `observed_at` of an applied event, in seconds since 1970.
 pub const LAST_MESSAGE: &str = "last_message_timestamp_seconds";
+/// How far the sweep of timers is behind the clock, in seconds: 60 to 120 if it has caught up.
+pub const TIMERS_BEHIND: &str = "timers_behind_seconds";
 
 /// The counts of one invocation for one tenant.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -147,10 +163,14 @@ pub struct Counts {
     pub errors: BTreeMap<Code, u64>,
     /// Values that a view cannot read, by field: the name of a measure, `status`, `location`.
     pub skipped: BTreeMap<Arc<str>, u64>,
+    /// Alerts by what happened to them and severity.
+    pub alerts: BTreeMap<(AlertMetric, Severity), u64>,
     /// Durations in seconds, one per record.
     pub durations: Vec<f64>,
     /// The largest `observed_at` of an applied event.
     pub last_message: Option<Timestamp>,
+    /// Until when the sweep has looked at all timers. [`TIMERS_BEHIND`] is the time since then.
+    pub swept_until: Option<Timestamp>,
 }
 
 impl Counts {
@@ -186,6 +206,18 @@ impl Counts {
         *self.skipped.entry(Arc::clone(field)).or_default() += 1;
     }
 
+    /// Counts what happened to an alert.
+    pub fn add_alert(&mut self, metric: AlertMetric, severity: Severity) {
+        *self.alerts.entry((metric, severity)).or_default() += 1;
+    }
+
+    /// Only consumed DynamoDB units.
+    pub fn of_units(units: Units) -> Self {
+        let mut counts = Self::default();
+        counts.add_units(units);
+        counts
+    }
+
     /// Consumed DynamoDB units.
     pub fn units(&self) -> Units {
         Units { read: self.get(Metric::ReadUnits), write: self.get(Metric::WriteUnits) }
@@ -202,8 +234,12 @@ impl Counts {
         for (field, count) in other.skipped {
             *self.skipped.entry(field).or_default() += count;
         }
+        for (alert, count) in other.alerts {
+            *self.alerts.entry(alert).or_default() += count;
+        }
         self.durations.extend(other.durations);
         self.last_message = self.last_message.max(other.last_message);
+        self.swept_until = self.swept_until.max(other.swept_until);
     }
 
     /// The value of a counter.

@@ -92,6 +92,11 @@ impl Minute {
         Self(instant.whole_seconds().div_euclid(SECONDS_PER_MINUTE))
     }
 
+    /// When it starts. `None`: outside the range of instants.
+    pub fn start(self) -> Option<Timestamp> {
+        Timestamp::from_millis(self.0.checked_mul(SECONDS_PER_MINUTE * 1_000)?)
+    }
+
     /// The minute that is so many minutes later; a negative number gives an earlier minute.
     #[must_use]
     pub const fn plus(self, minutes: i64) -> Self {

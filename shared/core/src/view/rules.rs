@@ -40,5 +40,5 @@ pub use self::codec::UndecodableRules;
 pub use self::condition::{Bound, Condition, Part, Range, Source, Test, Value};
 pub use self::episode::{Change, Ending, Episode, Episodes, Moment, Transition};
 pub use self::history::RuleFold;
-pub use self::spec::{Clear, Lasting, Rule, RuleVersion, RuleVersions, Severity, Watch, Watched};
+pub use self::spec::{Clear, Lasting, Rule, RuleVersion, RuleVersions, Watch, Watched};
 pub use self::state::{Firing, RuleState, RuleStates, Run};

@@ -161,9 +161,10 @@ mod tests {
 
     use drover_core::base::error::Reason;
     use drover_core::base::id::{SubjectId, TenantId};
+    use drover_core::base::severity::Severity;
     use drover_core::outputs::alerts::acts::Acts;
     use drover_core::outputs::alerts::{AlertId, Cause, Retraction};
-    use drover_core::view::rules::{Ending, Episode, Moment, Severity};
+    use drover_core::view::rules::{Ending, Episode, Moment};
 
     use super::*;
 

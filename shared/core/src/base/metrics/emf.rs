@@ -2,7 +2,7 @@
 //! directly to standard output: a log formatter would wrap the line, and CloudWatch would not
 //! recognize it.
 //!
-//! The dimensions are the function and, for rejections, the code. Each combination is a metric that
+//! The dimensions are the function and, for rejections, the code, and for alerts the severity. Each combination is a metric that
 //! costs money, so the tenant is a property, which is free and can be queried in the logs. Only
 //! tenants listed in [`Keeping`] have dimensions of their own: for the counts of their dashboard
 //! ([`OF_A_TENANT`]) and for their share of each function's records. An array holds at most 100
@@ -19,7 +19,11 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::base::id::TenantId;
-use crate::base::metrics::{Counts, DURATION, ERRORS, LAST_MESSAGE, Meter, Metric, SKIPPED, Tally};
+use crate::base::metrics::{
+    AlertMetric, Counts, DURATION, ERRORS, LAST_MESSAGE, Meter, Metric, SKIPPED, TIMERS_BEHIND,
+    Tally,
+};
+use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
 use crate::base::variables::{Misconfigured, Variables};
 
@@ -114,6 +118,7 @@ pub fn lines(keeping: &Keeping, function: &str, tally: &Tally, now: Timestamp) -
         lines.extend(rest.map(|values| line.write(&["function"], vec![duration(values)])));
         lines.extend(counts.errors.iter().map(|(code, count)| line.error(code.as_str(), *count)));
         lines.extend(counts.skipped.iter().map(|(field, count)| line.skipped(field, *count)));
+        lines.extend(Severity::ALL.iter().filter_map(|severity| line.alerts(*severity, counts)));
     }
     lines
 }
@@ -143,20 +148,43 @@ impl Line<'_> {
         if let Some(last) = counts.last_message {
             metrics.push((LAST_MESSAGE, "Seconds", json!(last.whole_seconds())));
         }
+        if let Some(until) = counts.swept_until {
+            let behind = self.now.whole_seconds().saturating_sub(until.whole_seconds());
+            metrics.push((TIMERS_BEHIND, "Seconds", json!(behind)));
+        }
         (!metrics.is_empty()).then(|| self.write(&["function"], metrics))
     }
 
     fn error(&self, code: &str, count: u64) -> String {
         let metrics = vec![(ERRORS, "Count", json!(count))];
-        let mut line = self.line(&["function", "code"], metrics);
-        line.insert("code".into(), json!(code));
-        Value::Object(line).to_string()
+        self.labelled(&["function", "code"], ("code", code), metrics)
     }
 
     /// Under the field alone: it is the contract's, whatever function reads it.
     fn skipped(&self, field: &str, count: u64) -> String {
-        let mut line = self.line(&["field"], vec![(SKIPPED, "Count", json!(count))]);
-        line.insert("field".into(), json!(field));
+        self.labelled(&["field"], ("field", field), vec![(SKIPPED, "Count", json!(count))])
+    }
+
+    fn alerts(&self, severity: Severity, counts: &Counts) -> Option<String> {
+        let definition = |metric: AlertMetric| {
+            let count = counts.alerts.get(&(metric, severity))?;
+            Some((metric.name(), "Count", json!(count)))
+        };
+        let metrics: Vec<Definition> =
+            AlertMetric::ALL.into_iter().filter_map(definition).collect();
+        let label = ("severity", severity.as_str());
+        (!metrics.is_empty()).then(|| self.labelled(&["function", "severity"], label, metrics))
+    }
+
+    /// A line that also holds the value of a dimension of its own.
+    fn labelled(
+        &self,
+        dimensions: &[&str],
+        (name, value): (&str, &str),
+        metrics: Vec<Definition>,
+    ) -> String {
+        let mut line = self.line(dimensions, metrics);
+        line.insert(name.into(), json!(value));
         Value::Object(line).to_string()
     }
 
@@ -275,13 +303,50 @@ mod tests {
     }
 
     #[test]
+    fn alerts_are_counted_by_severity() {
+        let mut tally = Tally::default();
+        let counts = tally.of(None);
+        for (metric, severity) in [
+            (AlertMetric::Opened, Severity::Critical),
+            (AlertMetric::Opened, Severity::Critical),
+            (AlertMetric::Retracted, Severity::Critical),
+            (AlertMetric::Resolved, Severity::Info),
+        ] {
+            counts.add_alert(metric, severity);
+        }
+        let [info, critical] = &parsed(&tally)[..] else { panic!("a line for each severity") };
+        for (line, severity, names) in [
+            (info, "info", json!(["alerts_resolved_total"])),
+            (critical, "critical", json!(["alerts_opened_total", "alerts_retracted_total"])),
+        ] {
+            let directive = &line["_aws"]["CloudWatchMetrics"][0];
+            assert_eq!(directive["Dimensions"], json!([["function", "severity"]]));
+            let found = directive["Metrics"].as_array().expect("definitions").iter();
+            assert_eq!(json!(found.map(|one| &one["Name"]).collect::<Vec<_>>()), names);
+            assert_eq!(line["severity"], severity);
+        }
+        assert_eq!(critical["alerts_opened_total"], 2);
+    }
+
+    #[test]
+    fn a_sweep_writes_how_far_it_is_behind() {
+        let mut tally = Tally::default();
+        tally.of(None).swept_until = Timestamp::from_millis(1_789_000_000_123 - 61_000);
+        let line = &parsed(&tally)[0];
+        assert_eq!(line[TIMERS_BEHIND], 61);
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["function"]]));
+    }
+
+    #[test]
     fn all_metrics_fit_into_one_directive() {
         let mut names: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
-        names.extend([ERRORS, DURATION, LAST_MESSAGE]);
+        names.extend(AlertMetric::ALL.iter().map(|metric| metric.name()));
+        names.extend([ERRORS, SKIPPED, DURATION, LAST_MESSAGE, TIMERS_BEHIND]);
         assert!(names.len() <= 100);
+        let all = names.len();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), Metric::ALL.len() + 3, "every name once");
+        assert_eq!(names.len(), all, "every name once");
     }
 
     #[test]

@@ -10,10 +10,11 @@ use super::document::{RuleDocument, RulesDocument, SeverityDocument};
 use super::summary::Summary;
 use crate::base::id::{Kind, TenantId};
 use crate::base::limits;
+use crate::base::severity::Severity;
 use crate::intake::document;
 use crate::intake::fault::{Fault, Faults, too_many};
 use crate::intake::schema::child;
-use crate::view::rules::{Condition, Severity, Watched};
+use crate::view::rules::{Condition, Watched};
 
 /// The rules of a tenant, checked without the contracts that they name.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::severity::Severity;
 use crate::intake::document::{self, CompiledSchema, DocumentKind};
 use crate::intake::fault::Fault;
-use crate::view::rules::Severity;
 
 static SHAPE: CompiledSchema = CompiledSchema::new(|| document::compiled(DocumentKind::Rules));
 

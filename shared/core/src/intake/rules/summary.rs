@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::view::rules::{Severity, Value};
+use crate::base::severity::Severity;
+use crate::view::rules::Value;
 
 /// A parsed line.
 #[derive(Clone, Debug, PartialEq, Eq)]

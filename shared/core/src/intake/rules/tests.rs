@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Facts, Rules, Summary};
 use crate::base::limits;
+use crate::base::severity::Severity;
 use crate::view::rules::{
-    Bound, Clear, Condition, Lasting, Part, Range, Severity, Source, Test, Value as Read, Watched,
+    Bound, Clear, Condition, Lasting, Part, Range, Source, Test, Value as Read, Watched,
 };
 
 /// A document with one rule, which watches the temperature unless it says something else.

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::Value;
 use super::position;
-use super::spec::Severity;
 use super::state::{Firing, RuleStates};
 use crate::base::id::Position;
+use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
 
 /// A change of one rule's episode.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::condition::{Condition, Part, Parts, Reading, Test, Value, bit};
 use super::episode::{Change, Ending, Moment, Transition};
-use super::spec::{Clear, Lasting, Rule, RuleVersion, Severity, Watch, Watched};
+use super::spec::{Clear, Lasting, Rule, RuleVersion, Watch, Watched};
 use super::state::{Firing, Phase, RuleState, RuleStates, Run};
 use crate::base::limits;
+use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::view::spec::NO_SPEC;

@@ -2,8 +2,9 @@
 //! not hold for a while. Nothing here reads a clock: until when a subject is known to be silent, the caller says.
 
 use super::episode::{Change, Ending, Moment, Transition};
-use super::spec::{Clear, Rule, RuleVersion, Severity, Watch};
+use super::spec::{Clear, Rule, RuleVersion, Watch};
 use super::state::RuleStates;
+use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
 use crate::view::specs::Specs;
 

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::condition::{Condition, Reading, Test, Value};
-use super::spec::{Clear, Lasting, Rule, RuleVersions, Severity, Watch, Watched};
+use super::spec::{Clear, Lasting, Rule, RuleVersions, Watch, Watched};
 use super::{Ending, Episode, Moment};
+use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::view::spec::NO_SPEC;

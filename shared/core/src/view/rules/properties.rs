@@ -8,8 +8,9 @@ use serde_json::{Map, Value as Json, json};
 use super::condition::{Condition, Part, Test};
 use super::naive;
 use super::sample::{above, absent, below, is, rule, sample_specs, text, version};
-use super::spec::{Clear, Lasting, Rule, RuleVersions, Severity, Watched};
+use super::spec::{Clear, Lasting, Rule, RuleVersions, Watched};
 use super::{Episode, Episodes, RuleStates};
+use crate::base::severity::Severity;
 use crate::event::Entry;
 use crate::view::sample::{CONTRACT, entry, seconds};
 

@@ -6,8 +6,9 @@ use jsonptr::PointerBuf;
 use serde_json::Value as Json;
 
 use super::condition::{Bound, Condition, Part, Range, Source, Test};
-use super::spec::{Clear, Lasting, Rule, RuleVersion, RuleVersions, Severity, Watch, Watched};
+use super::spec::{Clear, Lasting, Rule, RuleVersion, RuleVersions, Watch, Watched};
 use super::{Episode, Episodes, RuleStates};
+use crate::base::severity::Severity;
 use crate::event::Entry;
 use crate::view::sample::{CONTRACT, entry, measure, seconds, specs, status};
 use crate::view::{MeasureSpec, Specs, ViewSpec};

@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use super::condition::{Bound, Condition, Part, Source, Test};
-use super::spec::{Clear, Rule, Severity, Watch, Watched};
+use super::spec::{Clear, Rule, Watch, Watched};
 use crate::base::hash::fnv1a;
+use crate::base::severity::Severity;
 
 impl Rule {
     /// A rule about values.

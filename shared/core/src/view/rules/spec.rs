@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::condition::{Condition, Part, Parts, bit};
 use crate::base::id::Kind;
+use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
 
 /// One rule of a version.
@@ -19,23 +18,6 @@ pub struct Rule {
     pub severity: Severity,
     /// When the rule is on.
     pub watch: Watch,
-}
-
-/// How serious an episode is.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// For the record.
-    Info,
-    /// Look at it when there is time.
-    #[default]
-    Warning,
-    /// Something is broken.
-    Error,
-    /// Look at it now.
-    Critical,
 }
 
 /// What a rule watches.
@@ -190,20 +172,5 @@ impl RuleVersions {
     /// The newest version.
     pub fn newest(&self) -> Option<&RuleVersion> {
         self.0.last()
-    }
-}
-
-impl Severity {
-    /// Every severity, the lowest first.
-    pub const ALL: [Self; 4] = [Self::Info, Self::Warning, Self::Error, Self::Critical];
-
-    /// The word in documents.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-            Self::Critical => "critical",
-        }
     }
 }

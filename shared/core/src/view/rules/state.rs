@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{Parts, Value};
 use super::position;
-use super::spec::{Severity, Watched};
+use super::spec::Watched;
 use crate::base::id::Position;
+use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
 
 /// The states of a subject's rules.

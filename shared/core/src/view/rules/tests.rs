@@ -8,9 +8,10 @@ use super::condition::{Bound, Condition, Source, Test};
 use super::sample::{
     above, absent, always, below, entries, folded, is, number, rule, simple, text, version,
 };
-use super::spec::{Clear, Lasting, Rule, RuleVersions, Severity, Watched};
+use super::spec::{Clear, Lasting, Rule, RuleVersions, Watched};
 use super::{Ending, Episode, Value};
 use crate::base::limits;
+use crate::base::severity::Severity;
 use crate::event::Entry;
 use crate::view::sample::seconds;
 

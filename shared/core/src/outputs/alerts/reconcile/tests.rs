@@ -7,10 +7,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::id::{Kind, SubjectId, TenantId};
 use crate::base::scope::TenantScope;
+use crate::base::severity::Severity;
 use crate::outputs::alerts::AlertState;
 use crate::outputs::alerts::acting::Refusal;
 use crate::outputs::alerts::acts::{Act, Remark};
-use crate::view::rules::{Ending, Moment, Severity};
+use crate::view::rules::{Ending, Moment};
 
 const DAY: i64 = 24 * 60 * 60;
 
