@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use drover_core::base::id::{SubjectId, SubjectKey, TenantId};
 use drover_core::base::scope::TenantScope;
+use drover_core::base::severity::Severity;
 use drover_core::base::time::Timestamp;
 use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::intake::quota::READ_UNIT_BYTES;
@@ -18,7 +19,7 @@ use drover_core::outputs::alerts::{Alert, AlertId, AlertWrite, Cause, Reflected,
 use drover_core::outputs::changes::CommitId;
 use drover_core::ports::{ALERTS_WRITTEN, Alerts as _};
 use drover_core::registry::StoredRules;
-use drover_core::view::rules::{Ending, Episode, Moment, Severity};
+use drover_core::view::rules::{Ending, Episode, Moment};
 use drover_query::limits;
 use drover_tests::gateway::Answer;
 use drover_tests::processor::{Extra, Host};
