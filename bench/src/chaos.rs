@@ -40,7 +40,7 @@ pub(crate) fn run(events: Option<String>) -> anyhow::Result<()> {
     let found = runtime.block_on(chaos::run(&plan)).map_err(|fault| anyhow!(fault))?;
     print(&format!(
         "{} events accepted, {} rejected; the host was killed {} times, {} requests were repeated; \
-         every history and view is exact",
+         every history, view, feed and alert is exact",
         found.accepted, found.rejected, plan.kills, found.again
     ));
     Ok(())

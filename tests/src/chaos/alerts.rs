@@ -44,6 +44,7 @@ fn rules(tenant: Tenant) -> Value {
         rule("long", json!({ "when": { "below": at(700) }, "for": { "seconds": 120 } })),
         rule("quiet", json!({ "when": { "above": at(900) }, "clear": { "after_seconds": 180 } })),
         rule("ends", json!({ "when": { "any": [{ "above": at(960) }, { "below": at(40) }] } })),
+        rule("both", json!({ "when": { "all": [{ "above": at(300) }, { "below": at(650) }] } })),
         rule("moves", json!({ "when": { "changes": true }, "for": { "events": 4 } })),
         json!({ "id": "silent", "contract": "telemetry", "absent": { "seconds": 240 } }),
     ] })
