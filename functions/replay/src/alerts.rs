@@ -154,10 +154,10 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
 }
 
 impl ActRequest {
-    /// Reads the body as JSON; an empty body says nothing.
+    /// Reads the body as JSON; an empty body and `null` say nothing.
     fn read(json: &[u8]) -> Result<Self, Problem> {
         let mut request = Self::default();
-        if json.iter().all(u8::is_ascii_whitespace) {
+        if matches!(json.trim_ascii(), b"" | b"null") {
             return Ok(request);
         }
         for (name, text) in object::texts(json, &["note", "until"])? {
@@ -236,7 +236,7 @@ mod tests {
             ("enable", Act::Enable),
             ("close", Act::Close),
         ] {
-            for body in ["", " \n", "{}", r#"{"note":null}"#, r#"{"until":null}"#] {
+            for body in ["", " \n", "null", "{}", r#"{"note":null}"#, r#"{"until":null}"#] {
                 assert_eq!(read(name, body), Ok((act, String::new())), "{name} {body}");
             }
             let with_note = (act, "on it".to_owned());
