@@ -1,6 +1,6 @@
 //! The chaos test for any duration: clients of two tenants send events shuffled, duplicated, late,
 //! compressed and partly invalid, while the host is killed repeatedly; afterwards every history and
-//! view is compared with the responses. The test suite runs a short form.
+//! view, and what feeds and alerts say of them, is compared with the responses. The test suite runs a short form.
 //!
 //! `cargo build --release -p drover-local -p drover-bench && target/release/drover-bench chaos
 //! 200000`

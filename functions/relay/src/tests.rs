@@ -5,6 +5,7 @@
 //! - `forgetting`: alerts of a subject that is forgotten
 //! - `schedules`: the property test
 
+mod acts;
 mod commands;
 mod fixture;
 mod forgetting;

@@ -12,9 +12,9 @@ use drover_core::base::metrics::{AlertMetric, Counts};
 use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::letter::Owner;
 use drover_core::intake::tenant::Scope;
+use drover_core::outputs::alerts::AlertId;
 use drover_core::outputs::alerts::acting::Refusal;
 use drover_core::outputs::alerts::acts::{Act, Remark};
-use drover_core::outputs::alerts::{AlertId, AlertState};
 use drover_core::subject::alerts::act::{NotActed, act};
 use drover_core::subject::alerts::shown::shown;
 use drover_http::alert_body::AlertBody;
@@ -141,9 +141,9 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
         let acted = act((ports, registry), of_tenant, id, (done, remark), limits, &mut units).await;
         self.quotas.charge(&tenant, units, now);
         let mut counts = Counts::of_units(units);
-        // Only a firing alert allows an act: the person closed it.
+        // A repeated request to close an alert keeps the time of the first.
         if let Ok((_, alert)) = &acted
-            && alert.state() == AlertState::Resolved
+            && alert.acts.closed.as_ref().is_some_and(|closed| closed.at == now)
         {
             counts.add_alert(AlertMetric::Resolved, alert.episode.severity);
         }

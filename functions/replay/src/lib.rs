@@ -6,7 +6,7 @@
 //! - `queue`: shared by both queues
 //! - `operations`: operations on stored letters, for commands of an operator (`command`) and for
 //!   tenants over HTTP (`letters`, `replays`)
-//! - `alerts`: persons act on alerts, over HTTP
+//! - `alerts`: people act on alerts, over HTTP
 //! - `feeds`: has a tenant's subjects sent to its feeds again, over HTTP
 //! - `answer`: the responses
 //! - [`limits`]: every limit

@@ -1,8 +1,8 @@
 //! Which rules about silence are new or changed: subjects that are silent already have to be watched by them.
 
 use drover_core::base::id::TenantId;
-use drover_core::intake::document::DocumentName;
-use drover_core::registry::{Change, Plan, Stored};
+use drover_core::intake::document::{DocumentName, StoredDocument};
+use drover_core::registry::{Change, Plan, Stored, StoredRules};
 use serde_json::Value;
 
 /// The tenants with a rule about silence that the stored version of their rules does not have.
@@ -13,23 +13,21 @@ pub(super) fn changed(plan: &Plan, stored: &Stored) -> Vec<TenantId> {
         else {
             return None;
         };
-        let before = stored.get(&write.name).map(|stored| silences(&stored.json));
+        let before = stored.get(&write.name).map(silences);
         let before = before.unwrap_or_default();
-        let is_new = silences(&document.json).iter().any(|rule| !before.contains(rule));
+        let is_new = silences(document).iter().any(|rule| !before.contains(rule));
         is_new.then(|| tenant.clone())
     });
     tenants.collect()
 }
 
 /// What each rule about silence watches: its contract and its seconds.
-fn silences(json: &str) -> Vec<[Value; 2]> {
-    let document: Value = serde_json::from_str(json).unwrap_or_default();
-    let rules = document.pointer("/rules/rules").and_then(Value::as_array);
-    let silences = rules.into_iter().flatten().filter(|rule| rule.get("absent").is_some());
-    let members = ["contract", "absent"];
-    silences
-        .map(|rule| members.map(|member| rule.get(member).cloned().unwrap_or_default()))
-        .collect()
+fn silences(stored: &StoredDocument) -> Vec<[Value; 2]> {
+    let Ok(rules) = StoredRules::parse(stored) else { return Vec::new() };
+    let silences = rules
+        .documents()
+        .filter_map(|(_, rule)| Some([rule.get("contract")?.clone(), rule.get("absent")?.clone()]));
+    silences.collect()
 }
 
 #[cfg(test)]
@@ -38,8 +36,13 @@ mod tests {
 
     use super::*;
 
-    fn stored(rules: &Value) -> String {
-        json!({ "version": 1, "rules": { "tenant": "demo", "rules": rules } }).to_string()
+    fn stored(rules: &Value) -> StoredDocument {
+        let stored = json!({
+            "version": 1, "applied_at": "2026-11-21T06:00:00Z", "applied_by": "ann",
+            "starts_at": "2026-11-21T06:01:30Z", "kinds": {},
+            "rules": { "tenant": "demo", "rules": rules },
+        });
+        StoredDocument { json: stored.to_string(), revision: 1 }
     }
 
     #[test]

@@ -191,7 +191,7 @@ const REPLAY: [(&str, &[&str]); 5] = [
 ];
 
 /// Of replay where there is a relay: it lists the subjects that a tenant has sent to its feeds again, and writes what
-/// persons do about alerts.
+/// people do about alerts.
 const WITH_RELAY: [(&str, &[&str]); 3] = [
     ("dynamodb:Query", ACTIVITY),
     ("dynamodb:Query dynamodb:PutItem dynamodb:DeleteItem", OUTPUTS),

@@ -8,10 +8,10 @@ use drover_core::subject::forget::forget;
 use super::fixture::change;
 use super::*;
 
-const PLACE: &str = "T#demo#S#device#d-1";
+pub(super) const PLACE: &str = "T#demo#S#device#d-1";
 
 /// A tenant with a rule that is on from the first event on.
-fn watched() -> Fixture {
+pub(super) fn watched() -> Fixture {
     let fixture = Fixture::new();
     let tenant = r#"{"id":"demo","feeds":["alerts"],"lateness_seconds":0}"#;
     fixture.memory.put_document("T#demo", tenant);
@@ -23,7 +23,7 @@ fn watched() -> Fixture {
 }
 
 impl Fixture {
-    fn head(&self) -> StoredHead {
+    pub(super) fn head(&self) -> StoredHead {
         self.memory.state().heads[PLACE].clone()
     }
 
@@ -37,7 +37,7 @@ impl Fixture {
         self.stream.push(change(PLACE, &number, Some(&old), &self.head()));
     }
 
-    fn alerts(&self) -> Vec<Alert> {
+    pub(super) fn alerts(&self) -> Vec<Alert> {
         let state = self.memory.state();
         state.outputs.alerts.values().map(|bytes| Alert::decode(bytes).unwrap()).collect()
     }

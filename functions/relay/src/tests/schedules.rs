@@ -5,7 +5,7 @@
 //! consumers of each feed hold exactly the history, and alerts equal its episodes.
 //!
 //! - `world`: the tables, the topics, the stream and the relay of a case; `target` is what the topics do
-//! - `acts`: what persons do about alerts, and that nothing of it is lost
+//! - `acts`: what people do about alerts, and that nothing of it is lost
 //! - `alerts`: what alerts must be in the end
 //! - `consumers`: what consumers make of the records, and what they must hold
 //!

@@ -4,7 +4,7 @@
 //! the episodes of the history. An item keeps its id while its episode moves, because people and notifications refer
 //! to it. An item whose episode a late event took away is *retracted*, and names that event.
 //!
-//! - [`acts`]: what persons did about an alert; [`acting`]: which acts it allows
+//! - [`acts`]: what people did about an alert; [`acting`]: which acts it allows
 //! - [`effect`]: what a commit means for alerts, by the two images of its head
 //! - [`reconcile`]: which items change, so that they equal episodes
 //! - [`shown`]: the JSON of an alert
@@ -64,7 +64,7 @@ pub struct Alert {
     pub retracted: Option<Retraction>,
     /// Whether its rule has `latch`.
     pub latches: bool,
-    /// What persons did about it.
+    /// What people did about it.
     pub acts: Acts,
 }
 

@@ -25,8 +25,7 @@ use crate::outputs::alerts::reconcile::KnownEpisodes;
 use crate::outputs::alerts::{Alert, AlertState, AlertWrite, Cause, Reflected, SubjectAlerts};
 use crate::outputs::changes::{Changes, CommitId, Extent};
 use crate::ports::{ALERTS_WRITTEN, Alerts, Ports, SubjectLocation};
-use crate::registry::Registry;
-use crate::registry::TenantRules;
+use crate::registry::{Registry, TenantRules};
 use crate::view::Specs;
 use crate::view::rules::Episode;
 
@@ -174,10 +173,11 @@ impl<P: Ports + Alerts> Planning<'_, P> {
         AlertPlan::new(stored, writes, known.seen_by)
     }
 
-    /// Adds the alerts on which persons acted, so that they are sent.
+    /// Adds the alerts on which a person may have acted, so that they are sent: an act leaves an alert firing, or closes
+    /// it.
     async fn add_acted(&mut self, plan: &mut AlertPlan) -> Result<(), Unavailable> {
         let mut acted = self.alerts(Timestamp::MIN).await?.alerts;
-        acted.retain(|alert| !alert.acts.is_empty());
+        acted.retain(|alert| alert.state() == AlertState::Firing || alert.acts.closed.is_some());
         acted.retain(|alert| plan.alerts.iter().all(|planned| planned.id != alert.id));
         plan.alerts.extend(acted);
         Ok(())

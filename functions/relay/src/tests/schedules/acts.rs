@@ -1,6 +1,6 @@
-//! What persons do about alerts while everything else happens: what was answered with success is never lost.
+//! What people do about alerts while everything else happens: what was answered with success is never lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use drover_core::base::cost::Units;
 use drover_core::base::id::TenantId;
@@ -20,8 +20,8 @@ use crate::tests::fixture::second;
 pub(super) struct Acts {
     /// The last answer about each alert.
     answered: BTreeMap<AlertId, Alert>,
-    /// Alerts on which a person will act again, because the answer was a failure.
-    failed: BTreeSet<AlertId>,
+    /// Acts that a person will repeat, because the answer was a failure.
+    failed: BTreeMap<AlertId, Act>,
 }
 
 impl World {
@@ -62,14 +62,14 @@ impl World {
             // It may have been stored.
             Some(Err(NotActed::Unavailable(_))) | None => {
                 self.acts.answered.remove(&id);
-                self.acts.failed.insert(id);
+                self.acts.failed.insert(id, done);
             }
         }
     }
 
     pub(super) fn repeat_acts(&mut self) {
-        for id in self.acts.failed.clone() {
-            self.act_on(id, Act::Acknowledge);
+        for (id, act) in self.acts.failed.clone() {
+            self.act_on(id, act);
         }
     }
 

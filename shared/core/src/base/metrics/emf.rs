@@ -2,12 +2,12 @@
 //! directly to standard output: a log formatter would wrap the line, and CloudWatch would not
 //! recognize it.
 //!
-//! The dimensions are the function and, for rejections, the code, and for alerts the severity. Each combination is a metric that
-//! costs money, so the tenant is a property, which is free and can be queried in the logs. Only
-//! tenants listed in [`Keeping`] have dimensions of their own: for the counts of their dashboard
-//! ([`OF_A_TENANT`]) and for their share of each function's records. An array holds at most 100
-//! values. Further values go into further lines that carry nothing else, so that no count is
-//! doubled.
+//! The dimensions are the function and, for rejections, the code, and for alerts the severity. Each
+//! combination is a metric that costs money, so the tenant is a property, which is free and can be
+//! queried in the logs. Only tenants listed in [`Keeping`] have dimensions of their own: for the
+//! counts of their dashboard ([`OF_A_TENANT`]) and for their share of each function's records. An
+//! array holds at most 100 values. Further values go into further lines that carry nothing else, so
+//! that no count is doubled.
 //!
 //! Limits from
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.

@@ -22,12 +22,16 @@ pub enum Refusal {
 }
 
 impl Alert {
-    /// The alert after an act.
+    /// The alert after an act. To close a closed alert again changes nothing: the first request may have failed after
+    /// it was stored.
     ///
     /// # Errors
     /// [`Refusal`]: the act makes no sense in the state of the alert.
     pub fn acted(&self, act: Act, remark: Remark) -> Result<Self, Refusal> {
         let state = self.state();
+        if act == Act::Close && state == AlertState::Resolved && self.acts.closed.is_some() {
+            return Ok(self.clone());
+        }
         if state != AlertState::Firing {
             return Err(Refusal::Over(state));
         }

@@ -1,4 +1,4 @@
-//! What persons did about an alert: each act has a remark that says who, when and why.
+//! What people did about an alert: each act has a remark that says who, when and why.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::time::Timestamp;
 
-/// What persons did about an alert.
+/// What people did about an alert.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acts {
     /// The last acknowledgement.
@@ -52,11 +52,4 @@ pub enum Act {
     Enable,
     /// Closes a latched alert.
     Close,
-}
-
-impl Acts {
-    /// Whether nobody did anything.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }

@@ -5,7 +5,7 @@
 //! - Another episode becomes a new alert.
 //! - An alert without an episode is retracted.
 //!
-//! What persons did about an alert stays with it. Only that a person closed it ends when its episode is open again.
+//! What people did about an alert stays with it. Only that a person closed it ends when its episode is open again.
 //!
 //! Usually only a part of the history is known: the episodes that were open at its beginning or later. Alerts that
 //! closed earlier are left alone, but an episode may take over one of them.

@@ -133,6 +133,9 @@ fn a_latched_alert_fires_until_a_person_closes_it() {
     assert_eq!((alert.state(), alert.closed_at()), (AlertState::Resolved, Some(second(40))));
     let expires_at = second(1_500).plus_seconds(90 * DAY).whole_seconds();
     assert_eq!(alert.expires_at(), Some(expires_at), "it is kept from the act on");
+    let closed = alert.clone();
+    acted(&mut stored, Act::Close).expect("a repetition changes nothing");
+    assert_eq!(stored.alerts[0], closed);
 }
 
 #[test]
