@@ -3,8 +3,8 @@
 
 The SAM CLI deploys infra/state.yaml and the built template.yaml into ministack, which enforces IAM, runs the functions'
 bootstraps as Lambda does, and polls the queues. The test then follows a user: create tenants with `drover apply`, send
-events over the HTTP API, read them in order from the queue of the feeds, send Kafka events through the Lambda API, turn a
-poison record into a letter, fix its contract, replay the letter. Finally the test removes the permissions and checks that the functions fail without them.
+events over the HTTP API, read them in order from the queue of the feeds, have an Alertmanager told about an alert, send
+Kafka events through the Lambda API, turn a poison record into a letter, fix its contract, replay the letter. Finally the test removes the permissions and checks that the functions fail without them.
 
     infra/tools && .tools/deploy/bin/python infra/prove.py
 
@@ -16,6 +16,7 @@ import argparse
 import base64
 import contextlib
 import datetime
+import http.server
 import io
 import json
 import os
@@ -26,6 +27,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -61,20 +63,25 @@ def main():
     if platform.machine() not in ("x86_64", "AMD64"):
         sys.exit("needs x86_64: the emulator runs bootstraps natively")
     drover = build(arguments)
-    with tempfile.TemporaryDirectory(prefix="drover-proof-") as folder, emulator(arguments.keep) as endpoint:
+    with (
+        tempfile.TemporaryDirectory(prefix="drover-proof-") as folder,
+        emulator(arguments.keep) as endpoint,
+        alertmanager() as (target, told),
+    ):
         aws = Account(endpoint, pathlib.Path(folder), drover)
         aws.deploy(STATE, ROOT / "infra/state.yaml")
         feeds = aws.client("sqs").create_queue(QueueName="feeds.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
         aws.deploy(
             APP, ROOT / ".aws-sam/build/template.yaml", "Architecture=x86_64", f"EndpointUrl={endpoint}",
-            f"FeedsQueueArn={FEEDS}",
+            f"FeedsQueueArn={FEEDS}", "NotifyPrivateHosts=127.0.0.1",
         )
         aws.learn()
         plain_transport(aws)
         batches(aws)
-        key = tenants(aws)
+        key = tenants(aws, target)
         over_http(aws, key)
         a_feed(aws, key, feeds)
+        a_target_is_told(aws, key, told)
         through_the_lambda_api(aws, key)
         a_letter_is_replayed(aws, key)
         kafka_mappings(aws)
@@ -100,7 +107,7 @@ def run(command, environment, **more):
 
 
 def build(arguments):
-    """Builds the five bootstraps with `sam build`, and the command."""
+    """Builds the six bootstraps with `sam build`, and the command."""
     environment = os.environ | {
         "AWS_DEFAULT_REGION": REGION,
         "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
@@ -109,7 +116,7 @@ def build(arguments):
     if not arguments.built:
         step("sam build")
         run([TOOLS / "sam", "build", "--parameter-overrides", "Architecture=x86_64"], environment | quick, cwd=ROOT)
-    for name in ["Ingest", "Processor", "Query", "Relay", "Replay"]:
+    for name in ["Ingest", "Notify", "Processor", "Query", "Relay", "Replay"]:
         bootstrap = ROOT / ".aws-sam/build" / name / "bootstrap"
         size, zipped = bootstrap.stat().st_size / 1e6, zipped_bytes(bootstrap) / 1e6
         print(f"   {name}: {size:.1f} MB, zipped {zipped:.1f} MB", flush=True)
@@ -151,7 +158,7 @@ def emulator(keep):
         process = subprocess.Popen([EMULATOR], env=environment, stdout=output, stderr=subprocess.STDOUT)
     endpoint = f"http://127.0.0.1:{port}"
     try:
-        until("the emulator answers", lambda: http("GET", f"{endpoint}/_localstack/health")[0] == 200, 60)
+        until("the emulator answers", lambda: request("GET", f"{endpoint}/_localstack/health")[0] == 200, 60)
         yield endpoint
     except BaseException:
         said = log.read_text(errors="replace").splitlines()
@@ -170,6 +177,32 @@ def emulator(keep):
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def alertmanager():
+    """A service on loopback that takes alerts as an Alertmanager does: its address, and the alerts that it was sent."""
+    told = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            taken = self.path == "/api/v2/alerts"
+            if taken:
+                told.extend(json.loads(body))
+            self.send_response(200 if taken else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", told
+    finally:
+        server.shutdown()
+
+
 def until(what, holds, seconds):
     """Waits until a condition holds, up to a time limit."""
     end = time.monotonic() + seconds
@@ -183,11 +216,11 @@ def until(what, holds, seconds):
     sys.exit(f"timed out after {seconds} s: {what}")
 
 
-def http(method, url, headers=None, body=None):
+def request(method, url, headers=None, body=None):
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
+    sent = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=40) as answer:
+        with urllib.request.urlopen(sent, timeout=40) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -240,7 +273,7 @@ class Account:
         headers = {"Host": f"{self.names['ApiId']}.execute-api.localhost", "Content-Type": "application/json"}
         if key:
             headers["Authorization"] = f"Bearer {key}"
-        status, answer = http(method, self.endpoint + path, headers, body)
+        status, answer = request(method, self.endpoint + path, headers, body)
         return status, json.loads(answer or b"null")
 
     def invoke(self, function, event):
@@ -254,7 +287,7 @@ class Account:
         return found["Role"].rsplit("/", 1)[1]
 
     def waiting(self):
-        """The number of messages in all queues of the state stack, visible or in flight."""
+        """The number of records and letters in queues, visible or in flight."""
         outputs, queues = self.outputs(STATE), self.client("sqs")
         names = ["DeadLetterQueueName", "BufferQueueName", "DeadLetterFailedQueueName", "BufferFailedQueueName"]
         total = 0
@@ -285,7 +318,7 @@ def batches(aws):
     """Adds permissions for batch actions. AWS authorizes SendMessageBatch as sqs:SendMessage, and BatchExecuteStatement
     as dynamodb:PartiQLInsert and dynamodb:PartiQLUpdate. The emulator treats them as separate actions."""
     roles = aws.client("iam")
-    for function, queues in {"Ingest": [2], "Processor": [2], "Relay": [2, 1], "Replay": [2]}.items():
+    for function, queues in {"Ingest": [2, 1], "Notify": [1, 2], "Processor": [2], "Relay": [3, 1], "Replay": [2, 1]}.items():
         name = aws.role(function)
         statements = [
             statement
@@ -306,12 +339,17 @@ def batches(aws):
         roles.put_role_policy(RoleName=name, PolicyName="emulator", PolicyDocument=document)
 
 
-def tenants(aws):
+def tenants(aws, target):
     step("drover key, drover apply: create tenants")
     config = aws.folder / "config"
     shutil.copytree(ROOT / "local/config", config)
     key, line = aws.command("key", "demo").splitlines()
     document = {"id": "demo", "keys": [json.loads(line)], "feeds": ["ordered", "settled"]}
+    document["targets"] = [{"id": "ops", "kind": "alertmanager", "url": target}]
+    rules = json.loads((config / "rules/demo.json").read_text())
+    for rule in rules["rules"]:
+        rule["targets"] = ["ops"] if rule["id"] == "hot" else []
+    (config / "rules/demo.json").write_text(json.dumps(rules))
     (config / "tenants/demo.json").write_text(json.dumps(document))
     (config / "tenants/acme.json").write_text(json.dumps({"id": "acme"}))
     aws.on_stack("apply", config)
@@ -377,6 +415,28 @@ def a_feed(aws, key, url):
     until("its events are sent again", lambda: len(of("ordered")) >= 6, 60)
     check("under the same ids", len({one["id"] for one in of("ordered")}), 3)
     check("no batch of changes was discarded", discarded(aws), 0)
+
+
+def a_target_is_told(aws, key, told):
+    """Has a rule open and close an alert. The emulator polls the queue of notifications; it ignores partial responses."""
+    step("notify tells an Alertmanager about an alert")
+
+    def heard(news):
+        mine = [one for one in told if one["labels"]["id"] == "d-hot"]
+        return [one["labels"]["alertname"] for one in mine if one["annotations"]["news"] == news]
+
+    def readings(*values):
+        events = [{"device_id": "d-hot", "event_type": "temperature", "payload": {"value": value}} for value in values]
+        return aws.call("POST", "/api/v1/events", key, events)[0]
+
+    check("three hot readings are accepted", readings(35, 36, 37), 202)
+    until("the target is told that the alert opened", lambda: heard("opened")[:1] == ["hot"], 60)
+    check("a cold reading is accepted", readings(20), 202)
+    until("the target is told that the alert is over", lambda: heard("resolved")[:1] == ["hot"], 60)
+    failed = aws.client("sqs").get_queue_url(QueueName=aws.outputs(STATE)["NotificationsFailedQueueName"])["QueueUrl"]
+    name = "ApproximateNumberOfMessages"
+    attributes = aws.client("sqs").get_queue_attributes(QueueUrl=failed, AttributeNames=[name])["Attributes"]
+    check("no message failed for good", attributes[name], "0")
 
 
 def discarded(aws):

@@ -25,6 +25,7 @@ pub mod simulate;
 pub mod source;
 pub mod subject;
 pub mod target;
+pub mod targets;
 mod text;
 pub mod topics;
 

@@ -10,7 +10,7 @@ use drover_local::commands::replay::Ending;
 use drover_local::commands::replay::progress::Progress;
 use drover_local::commands::{
     alerts, apply, carry, consume, contracts, forget, inspect, invoke, key, produce, relay, replay,
-    rules, schema, serve, simulate, topics,
+    rules, schema, serve, simulate, targets, topics,
 };
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -54,6 +54,7 @@ enum Command {
     Contracts(contracts::Args),
     Rules(rules::Args),
     Alerts(alerts::Args),
+    Targets(targets::Args),
     Inspect(inspect::Args),
     Carry(carry::Args),
     Forget(forget::Args),
@@ -96,6 +97,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Contracts(args) => return run_contracts(&args).await,
         Command::Rules(args) => return run_rules(&args).await,
         Command::Alerts(args) => print(&alerts::run(&args).await?)?,
+        Command::Targets(args) => print(&targets::run(&args).await?)?,
         Command::Inspect(args) => print(&inspect::run(&args).await?)?,
         Command::Carry(args) => print(&carry::run(&args).await?)?,
         Command::Forget(args) => print(&forget::run(&args).await?)?,

@@ -17,6 +17,8 @@ const OUTPUTS: &str = "drover-outputs";
 pub(crate) const DEAD_LETTERS: &str = "drover-dead-letters";
 /// The queue for records that wait for an unavailable part of the system.
 pub(crate) const BUFFER: &str = "drover-buffer";
+/// The queue of notifications.
+pub(crate) const NOTIFICATIONS: &str = "drover-notifications";
 
 /// The names of all tables.
 pub(crate) fn table_names() -> TableNames {
@@ -55,6 +57,7 @@ fn clients(dynamodb: SocketAddr, sqs: SocketAddr) -> Aws {
         requests_table: Some(REQUESTS.into()),
         letters_table: Some(LETTERS.into()),
         outputs_table: Some(OUTPUTS.into()),
+        notifications_queue_url: Some(queue(NOTIFICATIONS)),
     };
     let endpoints =
         LocalEndpoints { dynamodb: format!("http://{dynamodb}"), sqs: format!("http://{sqs}") };

@@ -39,6 +39,8 @@ const OPERATION: Duration = Duration::from_secs(40);
 pub enum StackFunction {
     /// Receives events.
     Ingest,
+    /// Tells targets about alerts.
+    Notify,
     /// Processes the event log.
     Processor,
     /// Answers queries.
@@ -54,6 +56,7 @@ impl StackFunction {
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "ingest" => Some(Self::Ingest),
+            "notify" => Some(Self::Notify),
             "processor" => Some(Self::Processor),
             "query" => Some(Self::Query),
             "relay" => Some(Self::Relay),
@@ -66,6 +69,7 @@ impl StackFunction {
     fn output(self) -> &'static str {
         match self {
             Self::Ingest => "IngestFunction",
+            Self::Notify => "NotifyFunction",
             Self::Processor => "ProcessorFunction",
             Self::Query => "QueryFunction",
             Self::Relay => "RelayFunction",
@@ -109,6 +113,7 @@ impl Stack {
             requests_table: Some(output("RequestsTable")?),
             letters_table: Some(output("LettersTable")?),
             outputs_table: None,
+            notifications_queue_url: None,
         };
         // The SDK would fetch credentials within the timeout of a call, which is too short for a
         // person at a prompt.

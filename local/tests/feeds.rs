@@ -152,6 +152,7 @@ fn clients(url: &str, address: std::net::SocketAddr) -> Aws {
         requests_table: None,
         letters_table: None,
         outputs_table: None,
+        notifications_queue_url: None,
     };
     let origin = format!("http://{address}");
     Aws::local(&LocalEndpoints { dynamodb: origin.clone(), sqs: origin }, config)

@@ -62,6 +62,7 @@ fn config(endpoints: &LocalEndpoints, ledger: &str) -> AwsConfig {
         requests_table: Some(dynamodb::table(dynamodb::REQUESTS)),
         letters_table: Some(dynamodb::table(dynamodb::LETTERS)),
         outputs_table: Some(dynamodb::table(dynamodb::OUTPUTS)),
+        notifications_queue_url: Some(queue("notifications")),
     }
 }
 

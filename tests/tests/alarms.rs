@@ -12,11 +12,12 @@ use drover_core::base::metrics::emf::{Keeping, lines};
 use drover_core::base::metrics::{AlertMetric, Counts, Metric, TIMERS_BEHIND, Tally};
 use drover_core::base::severity::Severity;
 use drover_core::base::time::Timestamp;
+use drover_core::outputs::notifications::told::RETRY_AFTER;
 use drover_tests::cloudformation;
 use serde_json::{Value, json};
 
 /// The values of the dimension of our metrics, which is a part of their identity in CloudWatch.
-const FUNCTIONS: [&str; 5] = ["ingest", "processor", "query", "relay", "replay"];
+const FUNCTIONS: [&str; 6] = ["ingest", "notify", "processor", "query", "relay", "replay"];
 
 fn template() -> Value {
     cloudformation::load("infra/alarms.yaml").expect("a template")
@@ -304,24 +305,54 @@ fn an_alarm_reports_buffered_records_days_before_they_become_letters() {
     }
 }
 
+#[test]
+fn every_call_on_the_outputs_table_is_watched_for_faults_of_dynamodb() {
+    let template = template();
+    let alarm = &template["Resources"]["OutputsFail"]["Properties"];
+    let operations: BTreeSet<&str> = metrics(alarm)
+        .iter()
+        .filter_map(|metric| metric["Dimensions"][1]["Value"].as_str())
+        .collect();
+    let expected =
+        ["DeleteItem", "GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"];
+    assert_eq!(operations, BTreeSet::from(expected));
+}
+
 /// What an alarm watches: namespace and metric, the export that names the dimension, statistic and threshold (by
 /// default).
 fn watches<'a>(alarm: &'a Value, parameters: &Value) -> (&'a str, &'a str, &'a str, &'a str, i64) {
     let part = |name: &str| alarm[name].as_str().unwrap_or("${Stack}");
+    let statistic = alarm["ExtendedStatistic"].as_str().unwrap_or(part("Statistic"));
     let dimension = &alarm["Dimensions"][0]["Value"];
     let named = dimension["Fn::ImportValue"]["Fn::Sub"].as_str().or_else(|| dimension.as_str());
     let threshold = &alarm["Threshold"];
     let parameter = threshold["Ref"].as_str().map(|name| &parameters[name]["Default"]);
     let threshold = parameter.unwrap_or(threshold).as_i64().expect("a number");
-    (part("Namespace"), part("MetricName"), named.expect("a name"), part("Statistic"), threshold)
+    (part("Namespace"), part("MetricName"), named.expect("a name"), statistic, threshold)
 }
 
 #[test]
-fn the_relay_is_watched_where_it_exists_and_only_there() {
+fn the_relay_and_notify_are_watched_where_they_exist_and_only_there() {
     const FUNCTION: &str = "${Stack}-RelayFunction";
+    const NOTIFY: &str = "${Stack}-NotifyFunction";
     const QUEUE: &str = "${Stack}-RelayFailedQueueName";
+    const NOTIFICATIONS: &str = "${StateStack}-NotificationsQueueName";
+    const FAILED: &str = "${StateStack}-NotificationsFailedQueueName";
     const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
     let expected = [
+        (
+            "NotificationsGivenUp",
+            ("${Stack}", Metric::NotificationsGivenUp.name(), "notify", "Sum", 0),
+        ),
+        (
+            "NotificationsFailing",
+            ("${Stack}", Metric::NotificationsFailed.name(), "notify", "Sum", 3),
+        ),
+        ("NotificationsWait", ("AWS/SQS", VISIBLE, NOTIFICATIONS, "Minimum", 0)),
+        ("NotificationsFailed", ("AWS/SQS", VISIBLE, FAILED, "Maximum", 0)),
+        ("NotifyDuration", ("AWS/Lambda", "Duration", NOTIFY, "p99", 30_000)),
+        ("NotifyErrors", ("AWS/Lambda", "Errors", NOTIFY, "Sum", 0)),
+        ("NotifyThrottles", ("AWS/Lambda", "Throttles", NOTIFY, "Sum", 0)),
         ("AlertsBehind", ("AWS/Lambda", "IteratorAge", FUNCTION, "Maximum", 5 * 60 * 1000)),
         ("FeedsClosed", ("${Stack}", Metric::FeedRecordsSkipped.name(), "relay", "Sum", 0)),
         ("RelayBehind", ("AWS/Lambda", "IteratorAge", FUNCTION, "Maximum", 30 * 60 * 1000)),
@@ -340,7 +371,7 @@ fn the_relay_is_watched_where_it_exists_and_only_there() {
         }
         // Without a relay nothing exports these names, and the import would fail.
         let text = alarm.to_string();
-        let of_relay = ["Relay", "OutputsTable"].iter().any(|part| text.contains(part));
+        let of_relay = ["Relay", "Notify", "OutputsTable"].iter().any(|part| text.contains(part));
         assert!(!of_relay || is_conditional, "{name}");
     }
     for (name, expected) in expected {
@@ -355,9 +386,33 @@ fn the_relay_is_watched_where_it_exists_and_only_there() {
         json!({"Fn::Equals": [{"Ref": "Relay"}, "true"]})
     );
     let given = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][1];
-    for name in ["Relay", "RelayFailed"] {
+    for name in ["Notify", "Relay", "RelayFailed"] {
         assert_eq!(given[name]["Fn::If"][0], "HasRelay", "{name}");
     }
+}
+
+/// A target that is down is noticed by the tries of one notification, long before that is given up.
+#[test]
+fn a_single_notification_that_fails_for_five_minutes_is_an_alarm() {
+    let template = template();
+    let alarm = &template["Resources"]["NotificationsFailing"]["Properties"];
+    assert_eq!(alarm["ComparisonOperator"], "GreaterThanOrEqualToThreshold");
+    let period = alarm["Period"].as_i64().expect("a number");
+    let tries = &template["Parameters"]["FailedTriesPerQuarterHour"]["Default"];
+    let tries = usize::try_from(tries.as_i64().expect("a number")).expect("a number of tries");
+    let seconds: i64 = RETRY_AFTER.iter().take(tries - 1).sum();
+    assert!((5 * 60..period).contains(&seconds), "{tries} tries take {seconds} s of {period}");
+}
+
+/// An alarm that needs data of every period in 15 minutes does not fire while a message waits for its next try, because
+/// such a message is hidden.
+#[test]
+fn messages_that_are_due_for_fifteen_minutes_are_an_alarm() {
+    let template = template();
+    let alarm = &template["Resources"]["NotificationsWait"]["Properties"];
+    let number = |name: &str| alarm[name].as_i64().expect("a number");
+    assert_eq!(number("EvaluationPeriods") * number("Period"), 15 * 60);
+    assert!(alarm.get("DatapointsToAlarm").is_none());
 }
 
 /// Errors and throttles of the relay do not show that its schedule is gone.
@@ -424,14 +479,20 @@ fn a_release_is_rolled_back_by_existing_alarms_and_not_for_events_of_tenants() {
     let watched: Vec<_> =
         alarms(&template).into_iter().filter(|(name, _)| named.contains(name.as_str())).collect();
     assert_eq!(watched.len() + 2, named.len(), "alarms, and two conditions: {named:?}");
-    let data = ["dead_letters_sent_total", "records_buffered_total", "corrections_total"];
+    let data = [
+        "dead_letters_sent_total",
+        "records_buffered_total",
+        "corrections_total",
+        "notifications_failed_total",
+        "notifications_given_up_total",
+    ];
     for (name, alarm) in watched {
         for metric in metrics(alarm) {
             let metric = metric["MetricName"].as_str().expect("a name");
             assert!(!data.contains(&metric) && metric != "Throttles", "{name}: {metric}");
         }
     }
-    for function in ["Ingest", "Processor", "Query", "Relay", "Replay"] {
+    for function in ["Ingest", "Notify", "Processor", "Query", "Relay", "Replay"] {
         assert!(
             named.contains(format!("{function}Errors").as_str()),
             "no alarm watches errors of {function}"

@@ -15,8 +15,8 @@ use drover_core::base::time::Timestamp;
 use drover_core::memory::Memory;
 use drover_core::outputs::alerts::acts::{Act, Acts, Remark};
 use drover_core::outputs::alerts::{
-    Alert, AlertId, AlertList, AlertPage, AlertWrite, Cause, Reflected, Retraction, SubjectAlerts,
-    time_key,
+    Alert, AlertId, AlertList, AlertPage, AlertWrite, Cause, Latest, Reflected, Retraction,
+    SubjectAlerts, time_key,
 };
 use drover_core::outputs::changes::CommitId;
 use drover_core::outputs::timers::{Minute, TimerKey, TimerKind};
@@ -61,7 +61,8 @@ fn open(subject: &SubjectKey, rule: &str, opened_at: i64) -> Alert {
         value: None,
     };
     let id = AlertId::new(subject, &episode, CommitId { era: 1, version: 1 });
-    Alert { id, episode, retracted: None, latches: false, acts: Acts::default() }
+    let (acts, latest) = (Acts::default(), Latest::default());
+    Alert { id, episode, retracted: None, latches: false, acts, latest }
 }
 
 fn closed(alert: &Alert, closed_at: i64) -> Alert {
@@ -212,7 +213,8 @@ async fn a_writer_that_read_another_alert_under_the_same_key_changes_nothing() {
         let subject = subject("mixed", "a");
         let first = open(&subject, "hot", 10);
         let remark = Remark { by: "key:1".into(), at: at(50), note: "on it".into() };
-        let acted = first.acted(Act::Acknowledge, remark).expect("it is firing");
+        let acted =
+            first.acted(Act::Acknowledge, remark, CommitId::default()).expect("it is firing");
         let raised = Episode { severity: Severity::Critical, ..first.episode.clone() };
         let raised = Alert { episode: raised, ..first.clone() };
         apply(alerts, &subject, 0, &[opening(&first)]).await;

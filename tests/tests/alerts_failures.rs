@@ -17,7 +17,7 @@ use drover_core::base::severity::Severity;
 use drover_core::base::time::Timestamp;
 use drover_core::outputs::alerts::acts::Acts;
 use drover_core::outputs::alerts::{
-    Alert, AlertId, AlertPage, AlertWrite, REFLECTED_KEY, Reflected,
+    Alert, AlertId, AlertPage, AlertWrite, Latest, REFLECTED_KEY, Reflected,
 };
 use drover_core::outputs::changes::CommitId;
 use drover_core::ports::Alerts;
@@ -46,7 +46,8 @@ fn alert(subject: &SubjectKey) -> Alert {
         value: None,
     };
     let id = AlertId::new(subject, &episode, NEW.commit);
-    Alert { id, episode, retracted: None, latches: false, acts: Acts::default() }
+    let (acts, latest) = (Acts::default(), Latest::default());
+    Alert { id, episode, retracted: None, latches: false, acts, latest }
 }
 
 const ALL: AlertPage = AlertPage { only_open: false, from: None, below: None, limit: 10 };

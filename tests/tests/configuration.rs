@@ -27,7 +27,7 @@ const BUS: (&str, &str) = ("DROVER_FEEDS_BUS", "feeds");
 /// In the table, the default of a variable of which one must be set.
 const ONE_OF_THEM: &str = "one must be set without Kafka";
 
-const FUNCTIONS: [&str; 5] = ["processor", "ingest", "query", "replay", "relay"];
+const FUNCTIONS: [&str; 6] = ["processor", "ingest", "query", "replay", "relay", "notify"];
 
 /// The configuration that a function reads from a source of variables, as text.
 fn read(function: &str, source: impl Fn(&str) -> Option<String>) -> Result<String, String> {
@@ -40,6 +40,7 @@ fn read(function: &str, source: impl Fn(&str) -> Option<String>) -> Result<Strin
         "query" => shown(drover_query::config::Config::read(source)),
         "replay" => shown(drover_replay::config::Config::read(source)),
         "relay" => shown(drover_relay::config::Config::read(source)),
+        "notify" => shown(drover_notify::config::Config::read(source)),
         other => Err(format!("no function: name=`{other}`")),
     }
 }
@@ -48,7 +49,9 @@ fn read(function: &str, source: impl Fn(&str) -> Option<String>) -> Result<Strin
 fn needed(name: &str) -> Option<String> {
     let value = match name {
         "DROVER_KAFKA_BOOTSTRAP" => "broker:9092",
-        "DROVER_DEAD_LETTER_QUEUE_URL" | "DROVER_BUFFER_QUEUE_URL" => "https://sqs/1/queue",
+        "DROVER_DEAD_LETTER_QUEUE_URL"
+        | "DROVER_BUFFER_QUEUE_URL"
+        | "DROVER_NOTIFICATIONS_QUEUE_URL" => "https://sqs/1/queue",
         table if table.ends_with("_TABLE") => "table",
         _ => return None,
     };

@@ -24,6 +24,7 @@ const CRATES: [&[&str]; 9] = [
     &["shared/aws", "shared/http"],
     &[
         "functions/ingest",
+        "functions/notify",
         "functions/processor",
         "functions/query",
         "functions/relay",
@@ -36,7 +37,7 @@ const CRATES: [&[&str]; 9] = [
     &["bench"],
 ];
 /// Files outside `shared/aws` and `local` that use AWS types.
-const ADAPTERS: [&str; 1] = ["functions/query/src/cloudwatch"];
+const ADAPTERS: [&str; 2] = ["functions/notify/src/sending", "functions/query/src/cloudwatch"];
 /// Forbidden prefixes of the core's dependencies.
 const IMPURE: [&str; 9] =
     ["aws", "axum", "http", "hyper", "lambda", "reqwest", "tokio", "tower", "async-std"];
@@ -439,6 +440,7 @@ fn types_of_aws_stay_with_adapters_the_local_host_and_main() {
         "shared/intake",
         "shared/http",
         "functions/ingest",
+        "functions/notify",
         "functions/processor",
         "functions/query",
         "functions/replay",

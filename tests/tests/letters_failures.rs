@@ -95,6 +95,7 @@ async fn a_deployment_without_the_table_is_broken() {
         requests_table: None,
         letters_table: None,
         outputs_table: None,
+        notifications_queue_url: None,
     };
     let nowhere = "http://127.0.0.1:1".to_owned();
     let aws = Aws::local(&LocalEndpoints { dynamodb: nowhere.clone(), sqs: nowhere }, config);

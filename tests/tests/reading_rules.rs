@@ -15,7 +15,9 @@ use drover_core::base::time::Timestamp;
 use drover_core::intake::document::{DocumentName, StoredDocument};
 use drover_core::intake::quota::READ_UNIT_BYTES;
 use drover_core::outputs::alerts::acts::Acts;
-use drover_core::outputs::alerts::{Alert, AlertId, AlertWrite, Cause, Reflected, Retraction};
+use drover_core::outputs::alerts::{
+    Alert, AlertId, AlertWrite, Cause, Latest, Reflected, Retraction,
+};
 use drover_core::outputs::changes::CommitId;
 use drover_core::ports::{ALERTS_WRITTEN, Alerts as _};
 use drover_core::registry::StoredRules;
@@ -92,7 +94,8 @@ fn alert(subject: &SubjectKey, rule: &str, opened_at: Timestamp) -> Alert {
         value: None,
     };
     let id = AlertId::new(subject, &episode, CommitId { era: 1, version: 1 });
-    Alert { id, episode, retracted: None, latches: false, acts: Acts::default() }
+    let (acts, latest) = (Acts::default(), Latest::default());
+    Alert { id, episode, retracted: None, latches: false, acts, latest }
 }
 
 fn closed(mut alert: Alert) -> Alert {

@@ -77,7 +77,7 @@ fn imports_from_the_app_stack_exist() {
         assert!(missing.is_empty(), "{name}: {missing:?}");
     }
     let imported = imports(&stack("alarms"), "Stack");
-    assert_eq!(imported.len(), 7, "five functions, the API and the relay's queue: {imported:?}");
+    assert_eq!(imported.len(), 8, "six functions, the API and the relay's queue: {imported:?}");
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn every_role_of_a_function_fits_its_boundary() {
     let resources = app["Resources"].as_object().expect("resources");
     let roles: Vec<_> =
         resources.iter().filter(|(_, one)| one["Type"] == "AWS::IAM::Role").collect();
-    assert_eq!(roles.len(), 5, "a role for each function");
+    assert_eq!(roles.len(), 6, "a role for each function");
     for (name, role) in roles {
         let bounded =
             json!({"Fn::If": ["Bounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]});
@@ -312,21 +312,56 @@ fn every_role_of_a_function_fits_its_boundary() {
     }
 }
 
+/// The statement with this name, of a policy or role.
+fn statement(resource: &Value, name: &str) -> Value {
+    let mut found = Vec::new();
+    objects(resource, &mut found);
+    let mut named = found.into_iter().filter(|object| object.get("Sid") == Some(&json!(name)));
+    Value::Object(named.next().expect("a statement").clone())
+}
+
 /// The boundary limits queues by their names.
 #[test]
-fn the_boundary_and_the_release_role_know_the_queue_of_the_relay() {
-    let delivery = stack("delivery");
-    let named = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${Stack}-RelayFailed-*";
-    for name in ["FunctionBoundary", "CloudFormation"] {
-        let mut found = Vec::new();
-        objects(&delivery["Resources"][name], &mut found);
-        let mut queues = found.iter().filter(|object| object.get("Sid") == Some(&json!("Queues")));
-        let resources = queues.next().and_then(|queues| queues.get("Resource")?.as_array());
-        assert!(resources.expect("queues").contains(&json!({"Fn::Sub": named})), "{name}");
+fn the_boundary_and_the_release_role_know_every_queue() {
+    let (delivery, state) = (stack("delivery"), stack("state"));
+    let arn = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}";
+    let mut names = vec![format!("{arn}:${{Stack}}-RelayFailed-*")];
+    for (name, resource) in state["Resources"].as_object().expect("resources") {
+        if resource["Type"] == "AWS::SQS::Queue" {
+            let beginning = resource["Properties"]["QueueName"]["Fn::Join"][1][0].as_str();
+            names.push(format!("{arn}:{}-*", beginning.unwrap_or_else(|| panic!("{name}"))));
+        }
+    }
+    assert_eq!(names.len(), 1 + 6);
+    for role in ["FunctionBoundary", "CloudFormation"] {
+        let queues = statement(&delivery["Resources"][role], "Queues");
+        let resources = queues["Resource"].as_array().expect("queues");
+        for name in &names {
+            assert!(resources.contains(&json!({"Fn::Sub": name})), "{role}: {name}");
+        }
     }
     let app = cloudformation::load("template.yaml").expect("a template");
     // CloudFormation names the queue after its stack and this resource.
     assert!(app["Resources"]["RelayFailed"]["Properties"].get("QueueName").is_none());
+}
+
+/// The stacks have the same parameters, so that an operator gives both the same values.
+#[test]
+fn the_boundary_knows_the_topics_and_buses_of_notifications() {
+    let delivery = stack("delivery");
+    let app = cloudformation::load("template.yaml").expect("a template");
+    for (name, parameter, action) in [
+        ("NotifyTopics", "NotifyTopicArns", "sns:Publish"),
+        ("NotifyBuses", "NotifyBusArns", "events:PutEvents"),
+    ] {
+        let allowed = statement(&delivery["Resources"]["FunctionBoundary"], name);
+        assert_eq!(allowed["Action"], action);
+        assert_eq!(allowed["Resource"], json!({"Ref": parameter}));
+        for what in ["Type", "Default"] {
+            let (here, there) = (&delivery["Parameters"], &app["Parameters"]);
+            assert_eq!(here[parameter][what], there[parameter][what], "{parameter}");
+        }
+    }
 }
 
 fn text(path: &str) -> String {

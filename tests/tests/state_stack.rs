@@ -21,8 +21,11 @@ const TABLES: [(&str, &str); 5] = [
     ("Outputs", OUTPUTS),
 ];
 /// A queue, its failure queue, and the maximum number of receives.
-const QUEUES: [(&str, &str, u32); 2] =
-    [("DeadLetters", "DeadLettersFailed", 5), ("Buffer", "BufferFailed", 1000)];
+const QUEUES: [(&str, &str, u32); 3] = [
+    ("DeadLetters", "DeadLettersFailed", 5),
+    ("Buffer", "BufferFailed", 1000),
+    ("Notifications", "NotificationsFailed", 1000),
+];
 
 fn template() -> Value {
     cloudformation::load("infra/state.yaml").expect("a template")
@@ -123,7 +126,14 @@ fn the_stack_has_exactly_these_tables_and_queues() {
     let names = |kind| resources(kind).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     let tables = ["Ledger", "Letters", "Outputs", "Registry", "Requests"];
     assert_eq!(names("AWS::DynamoDB::Table"), tables);
-    let queues = ["Buffer", "BufferFailed", "DeadLetters", "DeadLettersFailed"];
+    let queues = [
+        "Buffer",
+        "BufferFailed",
+        "DeadLetters",
+        "DeadLettersFailed",
+        "Notifications",
+        "NotificationsFailed",
+    ];
     assert_eq!(names("AWS::SQS::Queue"), queues);
 }
 
@@ -213,7 +223,7 @@ fn the_other_stacks_find_their_imports() {
     let outputs = template["Outputs"].as_object().expect("outputs");
     let tables =
         TABLES.iter().flat_map(|(name, _)| [format!("{name}Table"), format!("{name}TableArn")]);
-    let queues = ["DeadLetter", "Buffer"].iter().flat_map(|name| {
+    let queues = ["DeadLetter", "Buffer", "Notifications"].iter().flat_map(|name| {
         ["QueueUrl", "QueueArn", "QueueName", "FailedQueueName"].map(|what| format!("{name}{what}"))
     });
     for name in tables.chain(queues).chain(["LedgerStreamArn".to_owned()]) {

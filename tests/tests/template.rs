@@ -1,6 +1,6 @@
 //! `template.yaml` agrees with the code that it deploys and with the other stacks: variables,
 //! routes, event source mappings, timeouts. `permissions` checks the permissions, `template_relay` the
-//! relay.
+//! relay, `template_notify` the notify function.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
@@ -113,6 +113,7 @@ fn in_every_form_each_function_accepts_its_environment() {
             ("MetricsTenants", "acme,demo"),
             ("CorsOrigins", "https://app.example"),
             ("WebhookOrigins", "eventgrid.azure.net,events.example.com"),
+            ("NotifyPrivateHosts", "alertmanager.internal,10.0.0.7"),
             (target, if *mode == "direct" || target == "Alerts" { arn } else { "" }),
         ]);
         let variables = |function| {
@@ -125,8 +126,9 @@ fn in_every_form_each_function_accepts_its_environment() {
             drover_query::config::Config::read(variables("Query")).err(),
             drover_replay::config::Config::read(variables("Replay")).err(),
             drover_relay::config::Config::read(variables("Relay")).err(),
+            drover_notify::config::Config::read(variables("Notify")).err(),
         ];
-        assert_eq!(faults, [const { None }; 5], "{mode} {auth}");
+        assert_eq!(faults, [const { None }; 6], "{mode} {auth}");
     }
 }
 

@@ -1,5 +1,5 @@
 //! The relay in `template.yaml`: where it exists, its targets, its event source mappings and its sweep.
-//! `permissions` checks the permissions.
+//! `permissions` checks the permissions, `template_notify` what tells targets about alerts.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
@@ -60,6 +60,10 @@ fn names(stack: &Stack) -> BTreeSet<String> {
 #[test]
 fn the_relay_and_all_that_belongs_to_it_exist_only_with_a_target_or_for_alerts() {
     let expected = [
+        "Notify",
+        "NotifyLogs",
+        "NotifyMapping",
+        "NotifyRole",
         "Relay",
         "RelayFailed",
         "RelayFailedPolicy",
@@ -68,6 +72,8 @@ fn the_relay_and_all_that_belongs_to_it_exist_only_with_a_target_or_for_alerts()
         "RelayRole",
         "RelayedPOSTapiv1alertsidact",
         "RelayedPOSTapiv1feedsresend",
+        "SimulationPOSTapiv1alertssimulate",
+        "SimulationPOSTsimulatealert",
         "Sweep",
         "SweepCaller",
         "SweepRetries",
@@ -79,14 +85,14 @@ fn the_relay_and_all_that_belongs_to_it_exist_only_with_a_target_or_for_alerts()
         let added: BTreeSet<_> = with.difference(&without).cloned().collect();
         assert_eq!(added, expected, "{target:?}");
     }
-    let of_relay =
-        |name: &String| ["Relay", "Resend", "Sweep"].iter().any(|part| name.contains(part));
+    let parts = ["Notify", "Relay", "Resend", "Simulation", "Sweep"];
+    let of_relay = |name: &String| parts.iter().any(|part| name.contains(part));
     for mode in STREAMS {
         let found: BTreeSet<_> = names(&in_mode(mode)).into_iter().filter(of_relay).collect();
         assert_eq!(found, expected, "{mode}");
     }
     let template = load("template.yaml").expect("the template");
-    for output in ["RelayFunction", "RelayFailedQueueName"] {
+    for output in ["NotifyFunction", "RelayFunction", "RelayFailedQueueName"] {
         assert_eq!(template["Outputs"][output]["Condition"], "Relayed", "{output}");
     }
     assert!(!without.iter().any(of_relay), "{without:?}");
@@ -163,6 +169,7 @@ fn the_function_is_built_and_reached_like_the_others() {
         let expected = json!({
             "DROVER_OUTPUTS_TABLE": "<drover-state-OutputsTable>", "DROVER_FEEDS_QUEUE_URL": "",
             "DROVER_FEEDS_TOPIC_ARN": "", "DROVER_FEEDS_BUS": "", "DROVER_FEEDS": "on",
+            "DROVER_NOTIFICATIONS_QUEUE_URL": "<drover-state-NotificationsQueueUrl>",
         });
         assert_eq!(*own, expected, "{mode}");
     }

@@ -8,7 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use drover_core::base::time::Timestamp;
-use drover_core::ports::EventLog;
+use drover_core::ports::{DeliveryRecords, EventLog, Notifications, ReceivedAlerts};
 use drover_http::sent::Sent;
 use drover_http::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use drover_intake::body::Events;
@@ -21,6 +21,8 @@ use uuid::Uuid;
 
 use crate::answer::{CollectAnswer, Refused};
 use crate::events::{caller, deliver};
+use crate::received::{NotReceived, ReceivedAnswer, receive};
+use crate::simulated::{NotSimulated, SimulateAnswer, SimulateRequest, simulate};
 
 const LEARNING: &str = "learning";
 const MESSAGE: &str = "message";
@@ -71,6 +73,59 @@ pub(crate) async fn collect<W: IntakePorts, S: EventLog>(
     let sent = Sent::of(headers, correlation, body)?;
     let answer = deliver(&intake, &caller, Some(LEARNING), &sent).await?;
     Ok((StatusCode::ACCEPTED, Json(answer.into())))
+}
+
+#[utoipa::path(
+    post,
+    path = "/alert",
+    tag = "alerts",
+    summary = "Receive alerts of other systems",
+    description = "The same as `POST /api/v1/alerts/webhook`.",
+    request_body(content = serde_json::Value, content_type = "application/json"),
+    responses(
+        (status = 200, description = "Every alert is stored", body = ReceivedAnswer),
+        NotReceived,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["write"]))
+)]
+pub(crate) async fn alert<W: IntakePorts + ReceivedAlerts, S: EventLog>(
+    intake: State<Arc<Intake<W, S>>>,
+    credentials: Credentials,
+    correlation: Extension<CorrelationId>,
+    query: RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<ReceivedAnswer>, Problem> {
+    receive(intake, credentials, correlation, query, headers, body).await
+}
+
+#[utoipa::path(
+    post,
+    path = "/simulate_alert",
+    tag = "alerts",
+    summary = "Simulate an alert",
+    description = "The same as `POST /api/v1/alerts/simulate`.",
+    request_body(content = Option<SimulateRequest>),
+    responses(
+        (status = 202, description = "The targets will be told", body = SimulateAnswer),
+        NotSimulated,
+        NotAdmitted,
+    ),
+    security(("api_key" = ["admin"]))
+)]
+pub(crate) async fn simulate_alert<
+    W: IntakePorts + DeliveryRecords + Notifications,
+    S: EventLog,
+>(
+    intake: State<Arc<Intake<W, S>>>,
+    credentials: Credentials,
+    correlation: Extension<CorrelationId>,
+    query: RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<SimulateAnswer>), Problem> {
+    simulate(intake, credentials, correlation, query, headers, body).await
 }
 
 #[utoipa::path(

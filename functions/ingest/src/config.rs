@@ -14,7 +14,8 @@ use crate::WebhookOrigins;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `DROVER_REGISTRY_TABLE`, `DROVER_DEAD_LETTER_QUEUE_URL`, `DROVER_BUFFER_QUEUE_URL`,
-    /// `DROVER_REQUESTS_TABLE` (requests with an idempotency key), and in direct mode
+    /// `DROVER_REQUESTS_TABLE` (requests with an idempotency key), `DROVER_OUTPUTS_TABLE` (alerts of other
+    /// systems), `DROVER_NOTIFICATIONS_QUEUE_URL` (simulated alerts), and in direct mode
     /// `DROVER_LEDGER_TABLE`.
     pub aws: AwsConfig,
     /// `DROVER_STREAM`: `direct` (the default) or `kafka`.
@@ -51,8 +52,10 @@ impl Config {
             ),
         };
         let requests_table = Some(variables.text("DROVER_REQUESTS_TABLE")?.into());
+        let outputs_table = Some(variables.text("DROVER_OUTPUTS_TABLE")?.into());
+        let notifications_queue_url = Some(variables.url("DROVER_NOTIFICATIONS_QUEUE_URL")?.into());
         Ok(Self {
-            aws: AwsConfig { requests_table, ..aws },
+            aws: AwsConfig { requests_table, outputs_table, notifications_queue_url, ..aws },
             event_log,
             http: HttpSettings::read(&variables)?,
             webhook_origins: WebhookOrigins::read(&variables)?,

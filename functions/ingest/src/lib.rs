@@ -5,6 +5,7 @@
 //! - [`drover_http::sent`]: reads a request
 //! - `events`: `POST /api/v1/events`; [`answer`]: the bodies of answers
 //! - `compat`: the routes of the replaced systems
+//! - `received`: alerts of other systems; `simulated`: alerts for tests of targets
 //! - `webhooks`: the handshakes of webhooks before they deliver events
 //! - [`config`]: the configuration, read once at start
 //!
@@ -18,7 +19,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, options, post};
 use axum::{Extension, Router};
-use drover_core::ports::EventLog;
+use drover_core::ports::{DeliveryRecords, EventLog, Notifications, ReceivedAlerts};
 use drover_http::layers::json_only;
 use drover_intake::body::SENT_BYTES;
 use drover_intake::{Intake, IntakePorts};
@@ -28,6 +29,8 @@ mod compat;
 pub mod config;
 mod events;
 mod openapi;
+mod received;
+mod simulated;
 mod webhooks;
 
 pub use openapi::openapi;
@@ -38,11 +41,16 @@ use webhooks::{cloud_events, event_grid};
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "ingest";
 
+/// The ports of this function.
+pub trait IngestPorts: IntakePorts + ReceivedAlerts + DeliveryRecords + Notifications {}
+
+impl<W: IntakePorts + ReceivedAlerts + DeliveryRecords + Notifications> IngestPorts for W {}
+
 /// The routes of this function, without the layers that every router gets
 /// ([`drover_http::finished`]).
 pub fn routes<W, S>(intake: Arc<Intake<W, S>>, webhook_origins: WebhookOrigins) -> Router
 where
-    W: IntakePorts + 'static,
+    W: IngestPorts + 'static,
     S: EventLog + 'static,
 {
     let origins = Arc::new(webhook_origins);
@@ -51,6 +59,10 @@ where
         .layer(from_fn_with_state(handshakes, event_grid::handshake::<W, S>));
     Router::new()
         .route("/api/v1/events", events)
+        .route("/alert", post(compat::alert::<W, S>))
+        .route("/api/v1/alerts/webhook", post(received::receive::<W, S>))
+        .route("/simulate_alert", post(compat::simulate_alert::<W, S>))
+        .route("/api/v1/alerts/simulate", post(simulated::simulate::<W, S>))
         .route("/collect", post(compat::collect::<W, S>))
         .route("/current_time", get(compat::current_time::<W, S>))
         .route("/hello", get(compat::hello))

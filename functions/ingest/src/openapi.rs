@@ -13,7 +13,11 @@ use crate::answer::{BatchAnswer, CollectAnswer, EventError, EventResult, Validat
         crate::webhooks::cloud_events::handshake,
         crate::compat::collect,
         crate::compat::current_time,
-        crate::compat::hello
+        crate::compat::hello,
+        crate::received::receive,
+        crate::compat::alert,
+        crate::simulated::simulate,
+        crate::compat::simulate_alert
     ),
     components(schemas(
         BatchAnswer,

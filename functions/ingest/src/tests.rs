@@ -27,6 +27,8 @@ mod contracts;
 mod elements;
 mod event_log;
 mod idempotency;
+mod received;
+mod simulated;
 mod webhooks;
 
 const NOW: &str = "2026-11-21T06:00:00Z";

@@ -20,7 +20,9 @@ use drover_core::ledger::range_read::{HistoryRange, Portion};
 use drover_core::ledger::read::{Question, Snapshot};
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
-use drover_core::outputs::alerts::{Alert, AlertList, AlertPage};
+use drover_core::outputs::alerts::{Alert, AlertId, AlertList, AlertPage};
+use drover_core::outputs::notifications::deliveries::{Deliveries, DeliveriesOf};
+use drover_core::outputs::received::{ReceivedList, ReceivedPage};
 use drover_core::ports::{Clock, Listing, Store, SubjectLocation, Together};
 use drover_core::registry::{Registry, StoredContract, StoredRules};
 use drover_core::subject::alerts::shown::shown;
@@ -204,6 +206,24 @@ impl<W: QueryPorts> Visit<'_, W> {
         self.in_time()?;
         let list = self.access.ports.list_alerts(&self.caller.scope, page).await?;
         Ok(self.counted(list).answer)
+    }
+
+    /// A page of the alerts that other systems posted for the tenant.
+    pub(crate) async fn received_alerts(
+        &self,
+        page: &ReceivedPage,
+    ) -> Result<ReceivedList, Unavailable> {
+        self.in_time()?;
+        let list = self.access.ports.list_received(&self.caller.scope, page).await?;
+        Ok(self.counted(list).answer)
+    }
+
+    /// What targets were told of an alert.
+    pub(crate) async fn deliveries(&self, id: &AlertId) -> Result<Deliveries, Unavailable> {
+        self.in_time()?;
+        let of = DeliveriesOf::Alert(id.clone());
+        let read = self.access.ports.deliveries(&self.caller.scope, &of).await?;
+        Ok(self.counted(read).answer)
     }
 
     /// A page of a subject's alerts.

@@ -13,7 +13,7 @@ use drover_core::base::limits::RULE_ID_BYTES;
 use drover_core::base::severity::Severity;
 use drover_core::base::time::Timestamp;
 use drover_core::outputs::alerts::{Alert, AlertId, AlertList, AlertPage, AlertState, time_key};
-use drover_http::alert_body::AlertBody;
+use drover_http::alert_body::{AlertBody, ToldAlertBody};
 use drover_http::{Credentials, Cursors, NotAdmitted, Parameters, Problem, ProblemBody};
 use serde::Serialize;
 use serde_json::Value;
@@ -116,9 +116,11 @@ pub(crate) async fn list<W: QueryPorts>(
     operation_id = "get_alert",
     tag = "alerts",
     summary = "Read an alert",
+    description = "Reads an alert, and what the targets of notifications were told of it. A simulated alert has the \
+        member `test`.",
     params(("id" = String, Path, description = "The id of the alert", max_length = 32, example = "8006431e5cdc0e00c5b1a4e8b0f7d2a9")),
     responses(
-        (status = 200, description = "The alert", body = AlertBody),
+        (status = 200, description = "The alert", body = ToldAlertBody),
         Refused,
         NoAlert,
         NotAdmitted,
@@ -137,8 +139,18 @@ pub(crate) async fn one<W: QueryPorts>(
     let unknown = || Problem::not_found("the tenant has no alert with this id");
     let id = AlertId::parse(&id).ok_or_else(unknown)?;
     let AlertList { alerts, .. } = visit.alerts(&AlertPage::of_id(&id)).await?;
-    let (subject, alert) = alerts.first().ok_or_else(unknown)?;
-    Ok(Json(visit.shown_alert(subject, alert).await?))
+    let deliveries = visit.deliveries(&id).await?;
+    let mut shown = match alerts.first() {
+        Some((subject, alert)) => visit.shown_alert(subject, alert).await?,
+        None => {
+            let simulated = deliveries.simulated()?.ok_or_else(unknown)?;
+            simulated.to_json(access.ports.now())
+        }
+    };
+    if let Value::Object(members) = &mut shown {
+        members.insert("notified".to_owned(), deliveries.to_json()?);
+    }
+    Ok(Json(shown))
 }
 
 /// The place in a cursor: an id.

@@ -39,6 +39,7 @@ const SHORTLY: &str = "public, max-age=60";
         crate::contracts::version,
         crate::alerts::list,
         crate::alerts::one,
+        crate::received::list,
         crate::rules::list,
         crate::rules::versions,
         crate::dashboard::overview,

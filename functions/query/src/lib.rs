@@ -7,6 +7,7 @@
 //! - [`check`]: what a contract makes of records, without storing them
 //! - `contracts`: contracts and their versions
 //! - `alerts`: alerts
+//! - `received`: alerts of other systems
 //! - `rules`: alert rules and their versions
 //! - `event_body`: an event in a response
 //! - `newest`: merges the newest events of many subjects
@@ -23,7 +24,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use drover_core::ports::{Alerts, Clock, Documents, Listing, Store};
+use drover_core::ports::{
+    Alerts, Clock, DeliveryRecords, Documents, Listing, ReceivedAlerts, Store,
+};
 use drover_http::layers::json_only;
 
 mod access;
@@ -43,6 +46,7 @@ pub mod health;
 pub mod limits;
 mod measures;
 mod newest;
+mod received;
 mod rules;
 mod series;
 mod subjects;
@@ -56,9 +60,15 @@ use health::{Health, Probes, Process};
 pub const FUNCTION: &str = "query";
 
 /// The ports that reading needs.
-pub trait QueryPorts: Store + Listing + Documents + Clock + Alerts {}
+pub trait QueryPorts:
+    Store + Listing + Documents + Clock + Alerts + ReceivedAlerts + DeliveryRecords
+{
+}
 
-impl<W: Store + Listing + Documents + Clock + Alerts> QueryPorts for W {}
+impl<W: Store + Listing + Documents + Clock + Alerts + ReceivedAlerts + DeliveryRecords> QueryPorts
+    for W
+{
+}
 
 /// The state of one execution environment.
 pub struct Query<W, P, C> {
@@ -90,6 +100,7 @@ where
         .merge(contracts::routes(Arc::clone(&access)))
         .merge(alerts::routes(Arc::clone(&access)))
         .merge(rules::routes(Arc::clone(&access)))
+        .merge(received::routes(Arc::clone(&access)))
         .merge(dashboard::routes(access, counts))
         .merge(health::routes(health))
         .merge(documents::json())

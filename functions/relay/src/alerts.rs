@@ -1,8 +1,9 @@
 //! Keeps the alerts of a subject, and sends them to the feed `alerts`. Has the sweep look at the subject when its
 //! silence may change them, or when the pause of an alert ends.
 //!
-//! An alert that changes is sent after it is stored, and an alert that goes before it is gone. If the relay stops in
-//! between, the same commit comes again and sends the same.
+//! An alert that changes is sent after it is stored, and an alert that goes before it is gone. Targets of notifications
+//! are told to look at an alert after it is stored or gone. If the relay stops in between, the same commit comes again
+//! and sends the same.
 
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
         for (metric, severity) in plan.writes.iter().filter_map(transition) {
             self.counts.add_alert(metric, severity);
         }
+        self.have_looked_at(&plan, changes).await?;
         if has_feed {
             let records = self.alert_records(&origin, &plan.alerts).await?;
             self.publish(&commit, &records).await?;

@@ -12,7 +12,7 @@ use drover_core::pipeline::settings::PipelineSettings;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `DROVER_LEDGER_TABLE`, `DROVER_REGISTRY_TABLE`, `DROVER_DEAD_LETTER_QUEUE_URL`,
-    /// `DROVER_BUFFER_QUEUE_URL`, `DROVER_OUTPUTS_TABLE`.
+    /// `DROVER_BUFFER_QUEUE_URL`, `DROVER_OUTPUTS_TABLE`, `DROVER_NOTIFICATIONS_QUEUE_URL`.
     pub aws: AwsConfig,
     /// `DROVER_CONCURRENCY`.
     pub pipeline: PipelineSettings,
@@ -128,6 +128,9 @@ impl Config {
         Ok(Self {
             aws: AwsConfig {
                 outputs_table: Some(variables.text("DROVER_OUTPUTS_TABLE")?.into()),
+                notifications_queue_url: Some(
+                    variables.url("DROVER_NOTIFICATIONS_QUEUE_URL")?.into(),
+                ),
                 ..AwsConfig::read(&variables)?
             },
             pipeline: PipelineSettings::read(&variables)?,
@@ -141,12 +144,13 @@ impl Config {
 mod tests {
     use super::*;
 
-    const GOOD: [(&str, &str); 5] = [
+    const GOOD: [(&str, &str); 6] = [
         ("DROVER_LEDGER_TABLE", "ledger"),
         ("DROVER_REGISTRY_TABLE", "registry"),
         ("DROVER_OUTPUTS_TABLE", "outputs"),
         ("DROVER_DEAD_LETTER_QUEUE_URL", "https://sqs/1/letters"),
         ("DROVER_BUFFER_QUEUE_URL", "https://sqs/1/buffer"),
+        ("DROVER_NOTIFICATIONS_QUEUE_URL", "https://sqs/1/notifications"),
     ];
 
     fn read(more: &[(&str, &str)]) -> Result<Target, String> {

@@ -10,8 +10,8 @@
 //! would let an older state replace a newer one in a compacted topic.
 //!
 //! One handler accepts every kind of event ([`Relay::handle`] dispatches):
-//! - `stream`: Lambda's event of a change stream; `subject`: the changes of one subject; `alerts`: its alerts;
-//!   `closed`: topics that do not exist; `pending_resends`: subjects to be sent again
+//! - `stream`: Lambda's event of a change stream; `subject`: the changes of one subject; `alerts`: its alerts; `looks`: who
+//!   is told about them; `closed`: topics that do not exist; `pending_resends`: subjects to be sent again
 //! - `command`: commands of an operator and of the schedule: subjects are sent again
 //!   ([`drover_core::subject::resend`]), and the sweep looks at subjects that fell silent
 //!   ([`drover_core::subject::sweep`])
@@ -29,7 +29,9 @@ use drover_core::base::metrics::{Counts, Meter, Metric, Tally};
 use drover_core::base::time::Timestamp;
 use drover_core::outputs::TenantOutputs;
 use drover_core::outputs::timers::{Timer, TimerKind};
-use drover_core::ports::{Alerts, FeedTarget, Listing, Ports, SubjectLocation, Timers};
+use drover_core::ports::{
+    Alerts, FeedTarget, Listing, Notifications, Ports, SubjectLocation, Timers,
+};
 use drover_core::registry::Registry;
 use drover_core::subject::timers::Armer;
 use futures_util::{StreamExt as _, stream as streams};
@@ -40,6 +42,7 @@ mod alerts;
 mod closed;
 mod command;
 pub mod config;
+mod looks;
 mod pending_resends;
 mod stream;
 mod subject;
@@ -58,9 +61,9 @@ pub const FUNCTION: &str = "relay";
 const RESEND_SECONDS: i64 = 600;
 
 /// The ports of the relay.
-pub trait RelayPorts: Ports + Listing + Timers + Alerts {}
+pub trait RelayPorts: Ports + Listing + Timers + Alerts + Notifications {}
 
-impl<W: Ports + Listing + Timers + Alerts> RelayPorts for W {}
+impl<W: Ports + Listing + Timers + Alerts + Notifications> RelayPorts for W {}
 
 /// The state of one execution environment.
 pub struct Relay<W, T> {

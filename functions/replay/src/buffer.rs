@@ -105,6 +105,7 @@ impl<W: ReplayPorts, B: ReplaySources> Environment<W, B> {
             | Opened::Offsets(_)
             | Opened::Object { .. }
             | Opened::Subject(_)
+            | Opened::Notification(_)
             | Opened::Message { .. }
             | Opened::Unreadable(_) => None,
         }

@@ -39,6 +39,9 @@ impl Config {
             aws: AwsConfig {
                 letters_table: Some(variables.text("DROVER_LETTERS_TABLE")?.into()),
                 outputs_table: Some(variables.text("DROVER_OUTPUTS_TABLE")?.into()),
+                notifications_queue_url: Some(
+                    variables.url("DROVER_NOTIFICATIONS_QUEUE_URL")?.into(),
+                ),
                 ..AwsConfig::read(&variables)?
             },
             kafka: kafka(&variables)?,

@@ -33,7 +33,7 @@ where
     description = "Returns letters without their content. Counts cover open letters among the newest 10,000 letters or \
         16 MB; `complete` is false if there are more.",
     params(
-        ("code" = Option<String>, Query, description = "Only letters with this code: a rejection code, `undelivered` (records that the event source discarded) or `unavailable` (records that waited in the buffer for nine days)", example = "schema_violation"),
+        ("code" = Option<String>, Query, description = "Only letters with this code: a rejection code, `undelivered` (records that the event source discarded), `undeliverable` (what a feed or a target of notifications did not take) or `unavailable` (records that waited in the buffer for nine days)", example = "schema_violation"),
         ("state" = Option<String>, Query, description = "`open` (the default), `resolved` or `parked`", example = "open"),
         ("limit" = Option<usize>, Query, description = "Maximum number of letters; default 50", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous response"),

@@ -40,7 +40,9 @@ pub enum NoAnswer {
         message: String,
     },
     /// The name is not a function of a stack.
-    #[error("unknown function, expected ingest, processor, query, relay or replay: name=`{name}`")]
+    #[error(
+        "unknown function, expected ingest, notify, processor, query, relay or replay: name=`{name}`"
+    )]
     Name {
         /// The name that was given.
         name: String,

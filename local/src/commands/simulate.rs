@@ -189,6 +189,7 @@ async fn destination(url: Option<&str>) -> Result<Option<Aws>, SimulateError> {
         requests_table: None,
         letters_table: None,
         outputs_table: None,
+        notifications_queue_url: None,
     };
     let origin = format!("http://{authority}");
     match uri.scheme_str() {

@@ -213,6 +213,9 @@ const fn by_function(metric: Metric) -> bool {
         | Metric::RecordsIgnored
         | Metric::FeedRecordsSent
         | Metric::FeedRecordsSkipped
+        | Metric::NotificationsSent
+        | Metric::NotificationsFailed
+        | Metric::NotificationsGivenUp
         | Metric::UniqueDevices => false,
     }
 }
@@ -242,6 +245,9 @@ const fn help(metric: Metric) -> &'static str {
         Metric::FeedRecordsSkipped => {
             "Records not sent because the topic of their feed is closed; they are sent later"
         }
+        Metric::NotificationsSent => "Notifications that targets took",
+        Metric::NotificationsFailed => "Tries of notifications that failed",
+        Metric::NotificationsGivenUp => "Notifications given up; each becomes a dead letter",
         Metric::UniqueDevices => "Devices whose first event was added to the history",
         Metric::AuthenticationFailures => "Requests without valid credentials",
     }

@@ -18,6 +18,8 @@ use drover_ingest::WebhookOrigins;
 use drover_intake::log_breaker::LogBreaker;
 use drover_intake::{AuthMode, Gate, Intake, LocalKeys};
 use drover_local_sqs::Sqs;
+use drover_notify::Notify;
+use drover_notify::sending::{Allowed, Targets};
 use drover_processor::Processor;
 use drover_query::health::{Process, memory_bytes};
 use drover_query::{Access, Query};
@@ -46,8 +48,9 @@ pub(crate) struct RecordSources<'a> {
 }
 
 /// The functions that count metrics.
-pub(crate) const METERED: [&str; 5] = [
+pub(crate) const METERED: [&str; 6] = [
     drover_ingest::FUNCTION,
+    drover_notify::FUNCTION,
     drover_processor::FUNCTION,
     drover_query::FUNCTION,
     drover_relay::FUNCTION,
@@ -128,12 +131,20 @@ pub(crate) fn functions(
         let relay = Arc::clone(&relay);
         async move { answer(relay.handle(lambda_event(&event, context)?).await) }
     };
+    // No target of AWS: the host has no account.
+    let targets = Targets::new(None, Allowed::default().and_loopback());
+    let notify = Arc::new(Notify::new(ports(addresses), targets, as_meter()));
+    let notify = move |event: Bytes, context: InvocationContext| {
+        let notify = Arc::clone(&notify);
+        async move { answer(notify.handle(lambda_event(&event, context)?).await) }
+    };
     let replay_routes = drover_replay::routes(replay_environment());
     let ingest_routes = drover_ingest::routes(Arc::new(intake), webhook_origins);
     Functions::default()
         .with_routes_and_events(drover_replay::FUNCTION, DEFAULT_TIMEOUT, replay_routes, replay)
         .with(drover_processor::FUNCTION, DEFAULT_TIMEOUT, process)
         .with(drover_relay::FUNCTION, DEFAULT_TIMEOUT, relay)
+        .with(drover_notify::FUNCTION, DEFAULT_TIMEOUT, notify)
         .with_routes(drover_ingest::FUNCTION, DEFAULT_TIMEOUT, ingest_routes)
         .with_routes(drover_query::FUNCTION, DEFAULT_TIMEOUT, drover_query::routes(query))
 }

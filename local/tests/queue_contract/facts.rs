@@ -12,7 +12,9 @@ use drover_core::base::time::Timestamp;
 use drover_core::dead_letter::envelope::{Circumstances, Envelope, letter};
 use drover_core::dead_letter::message::Message;
 use drover_core::intake::record::{Record, Source};
-use drover_core::ports::{Buffer as _, DeadLetters as _};
+use drover_core::outputs::alerts::AlertId;
+use drover_core::outputs::notifications::Look;
+use drover_core::ports::{Buffer as _, DeadLetters as _, Notifications as _};
 
 use super::Fact;
 use super::queue_service::{MEBIBYTE, QueueService, Queues, body, code, message, system};
@@ -31,6 +33,7 @@ pub(crate) fn all() -> Vec<Fact> {
         letters_too_large_for_one_batch_arrive,
         a_received_message_is_hidden_and_delivered_again,
         a_deleted_message_is_not_delivered_again,
+        a_notification_waits_as_long_as_it_is_told_to,
         a_message_received_too_often_goes_to_the_failed_queue,
         a_failed_message_is_moved_back_to_its_queue,
         one_invalid_body_fails_alone,
@@ -104,6 +107,33 @@ async fn a_deleted_message_is_not_delivered_again(queue_service: QueueService) {
     queues.take(&queues.buffer, 2).await;
     assert_eq!(queues.aws.queue_levels().await, Ok(QueueLevels::default()));
     assert!(queues.receive(&queues.buffer).await.is_empty());
+}
+
+/// The queue of notifications is the buffer's here.
+async fn a_notification_waits_as_long_as_it_is_told_to(queue_service: QueueService) {
+    let queues = queue_service.queues().await;
+    let look = |target: &str| Look {
+        tenant: "demo".to_owned(),
+        subject: Some("device/d-1".to_owned()),
+        alert: AlertId::parse(&"a".repeat(32)).unwrap(),
+        target: target.to_owned(),
+        again: false,
+    };
+    queues.aws.send_looks(&[look("later")], 2).await.unwrap();
+    queues.aws.send_looks(&[look("ops")], 0).await.unwrap();
+    let first = queues.wait(&queues.buffer).await;
+    assert_eq!(first.len(), 1, "the other one is delayed");
+    assert_eq!(Look::read(body(&first[0])), Some(look("ops")));
+    assert_eq!(system(&first[0], &System::MessageGroupId), "demo/ops");
+    queues.aws.postpone(first[0].receipt_handle().unwrap(), 4).await.unwrap();
+    let second = queues.wait(&queues.buffer).await;
+    assert_eq!(Look::read(body(&second[0])), Some(look("later")));
+    queues.delete(&queues.buffer, &second[0]).await;
+    assert!(queues.receive(&queues.buffer).await.is_empty(), "it is hidden");
+    let again = queues.wait(&queues.buffer).await;
+    assert_eq!(Look::read(body(&again[0])), Some(look("ops")));
+    let gone = queues.aws.postpone("no handle", 4).await;
+    assert!(gone.is_err());
 }
 
 async fn a_message_received_too_often_goes_to_the_failed_queue(queue_service: QueueService) {

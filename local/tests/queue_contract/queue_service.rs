@@ -81,6 +81,7 @@ impl QueueService {
             requests_table: None,
             letters_table: Some(table(LETTERS)),
             outputs_table: None,
+            notifications_queue_url: Some(Arc::from(buffer)),
         };
         Aws::local(&endpoints, config)
     }

@@ -9,7 +9,7 @@ use drover_core::base::scope::TenantScope;
 use drover_core::base::severity::Severity;
 use drover_core::base::time::Timestamp;
 use drover_core::outputs::alerts::acts::Acts;
-use drover_core::outputs::alerts::{Alert, AlertId, AlertWrite, Reflected};
+use drover_core::outputs::alerts::{Alert, AlertId, AlertWrite, Latest, Reflected};
 use drover_core::outputs::changes::CommitId;
 use drover_core::ports::Alerts as _;
 use drover_core::view::rules::{Episode, Moment, Value};
@@ -36,6 +36,7 @@ pub(crate) async fn put_two(dynamodb: SocketAddr, own: Tenant, start: Timestamp)
             retracted: None,
             latches: false,
             acts: Acts::default(),
+            latest: Latest::default(),
         }
     };
     let alerts = [alert(10), alert(20)];
@@ -57,6 +58,7 @@ fn tables(dynamodb: SocketAddr) -> Aws {
         requests_table: None,
         letters_table: None,
         outputs_table: Some(Arc::from("drover-outputs")),
+        notifications_queue_url: None,
     };
     let origin = format!("http://{dynamodb}");
     Aws::local(&LocalEndpoints { dynamodb: origin.clone(), sqs: origin }, config)

@@ -63,6 +63,10 @@ impl Running {
             let (letter, replay) = (running.letter(own).await, running.replay_nothing(own).await);
             let alert = alerts::put_two(running.host.addresses().dynamodb, own, start).await;
             running.ids.insert(own.name, [letter, replay, alert]);
+            let posted =
+                json!({"fingerprint": "same", "startsAt": start, "labels": {"value": own.value}});
+            let answer = running.post(own, "/alert", &posted).await;
+            assert_eq!((answer.status, &answer.json), (200, &json!({"received": 1})));
         }
         running
     }

@@ -63,6 +63,13 @@ pub(crate) struct Question {
 }
 
 pub(crate) const QUESTIONS: &[Question] = &[
+    // Posted by this tenant.
+    Question {
+        route: "/received_alerts",
+        target: "/received_alerts",
+        shown: |answer| sorted(&answer["alerts"], |one| one["labels"]["value"].clone()),
+        expected: |own| json!([own.value]),
+    },
     // Contracts are the same for every tenant.
     Question {
         route: "/api/v1/contracts",

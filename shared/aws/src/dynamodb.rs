@@ -31,12 +31,14 @@ use crate::calls::unavailable;
 
 mod alerts;
 mod capacity;
+mod deliveries;
 mod erasing;
 mod heads;
 mod items;
 mod letters;
 mod listing;
 mod partiql;
+mod received;
 mod registry;
 mod request_batcher;
 mod requests;

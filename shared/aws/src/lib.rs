@@ -65,6 +65,8 @@ pub struct AwsConfig {
     pub letters_table: Option<Arc<str>>,
     /// The table of timers and alerts, for functions that use it.
     pub outputs_table: Option<Arc<str>>,
+    /// The queue of notifications, for functions that use it.
+    pub notifications_queue_url: Option<Arc<str>>,
 }
 
 /// Addresses of the embedded services, as `http://HOST:PORT`.

@@ -38,6 +38,7 @@ impl AwsConfig {
             requests_table: None,
             letters_table: None,
             outputs_table: None,
+            notifications_queue_url: None,
         })
     }
 }

@@ -6,6 +6,7 @@
 //! backlog of a busy one. Both queues are standard queues: groups do not order messages.
 
 mod feeds;
+mod notifications;
 
 use std::collections::HashMap;
 
@@ -44,6 +45,8 @@ struct Outgoing<'a> {
     group: &'a str,
     /// Messages of a FIFO queue with the same one are accepted once within five minutes.
     deduplication: Option<&'a str>,
+    /// Received after so many seconds.
+    delay: Option<i32>,
 }
 
 /// A queue.
@@ -163,7 +166,7 @@ impl Queue for SqsQueue<'_> {
 impl<'a> Outgoing<'a> {
     fn of(message: &'a Message) -> Self {
         let group = message.tenant.as_ref().map_or(OPERATOR, |tenant| tenant.as_str());
-        Self { body: &message.body, group, deduplication: None }
+        Self { body: &message.body, group, deduplication: None, delay: None }
     }
 }
 
@@ -224,6 +227,7 @@ fn entries(batch: &[Outgoing<'_>]) -> Result<Vec<SendMessageBatchRequestEntry>, 
                 .message_body(message.body)
                 .message_group_id(message.group)
                 .set_message_deduplication_id(message.deduplication.map(str::to_owned))
+                .set_delay_seconds(message.delay)
                 .build()
         })
         .collect()

@@ -7,6 +7,7 @@
 //!   records; [`object`]: S3 objects that such a message may name; [`reread`]: records read from
 //!   the event log again
 //! - [`unsent`]: what could not be sent to a feed
+//! - [`untold`]: notifications that a target did not take
 //! - [`opened`]: a letter as input of the pipeline
 
 pub mod envelope;
@@ -20,3 +21,4 @@ pub mod reread;
 pub mod sending;
 pub mod text;
 pub mod unsent;
+pub mod untold;

@@ -33,6 +33,7 @@ mod letters;
     reason = "a case ends where it finds a mistake, as a test does"
 )]
 pub mod model_test;
+mod notifications;
 mod outputs;
 mod queues;
 

@@ -11,17 +11,19 @@
 //! - [`views`]: the record of the feed `views`
 //! - [`record`]: a record of a feed, as CloudEvents in both content modes
 //! - [`alerts`]: the episodes of alert rules, as items
+//! - [`notifications`]: people and programs are told about alerts
+//! - [`received`]: alerts that other systems post
 //! - [`timers`]: when the sweep looks at a subject again
 //! - `tenant_outputs`: what is told of a tenant
 //! - [`position_text`]: positions as text that sorts like them
-//!
-//! Left out: notifications.
 
 pub mod alerts;
 pub mod changes;
 pub mod feeds;
 pub mod history;
+pub mod notifications;
 pub mod position_text;
+pub mod received;
 pub mod record;
 mod tenant_outputs;
 pub mod timers;

@@ -6,13 +6,15 @@
 //! - `letters`: the two queues, the table of letters, and sources to reread records from
 //! - `intake`: documents, requests, and the event log
 //! - `feeds`: the topics of the feeds
-//! - `outputs`: timers and alerts
+//! - `outputs`: timers, alerts, and alerts of other systems
+//! - `notifications`: the queue of notifications, and what targets were told
 //! - [`Clock`]: time and random numbers
 
 mod feeds;
 mod intake;
 mod ledger;
 mod letters;
+mod notifications;
 mod outputs;
 
 use std::future::Future;
@@ -22,7 +24,8 @@ pub use self::feeds::{FeedTarget, NotPublished};
 pub use self::intake::{Documents, EventLog, Requests};
 pub use self::ledger::{Eraser, Listing, Store, SubjectLocation, Together};
 pub use self::letters::{Buffer, DeadLetters, LetterEraser, Letters, Objects, Reread};
-pub use self::outputs::{ALERTS_WRITTEN, Alerts, Timers};
+pub use self::notifications::{DeliveryRecords, Notifications};
+pub use self::outputs::{ALERTS_WRITTEN, Alerts, ReceivedAlerts, Timers};
 use crate::base::time::Timestamp;
 
 /// The ports that the pipeline needs.

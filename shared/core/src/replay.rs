@@ -46,7 +46,7 @@ use crate::base::error::Unavailable;
 use crate::base::limits::ItemLimits;
 use crate::base::metrics::Tally;
 use crate::intake::record::TopicRetention;
-use crate::ports::{Letters, Objects, Ports, Reread};
+use crate::ports::{Letters, Notifications, Objects, Ports, Reread};
 
 pub use self::action::Action;
 pub use self::control::{cancel, recent, resume, show, start};
@@ -55,9 +55,9 @@ pub use self::run::{Phase, Run};
 pub use self::views::{ViewPair, view_digest};
 
 /// The ports of a replay: the pipeline's ports and the table of letters.
-pub trait ReplayPorts: Ports + Letters {}
+pub trait ReplayPorts: Ports + Letters + Notifications {}
 
-impl<W: Ports + Letters> ReplayPorts for W {}
+impl<W: Ports + Letters + Notifications> ReplayPorts for W {}
 
 /// Sources to reread discarded records from.
 pub trait Sources: Reread + Objects {}

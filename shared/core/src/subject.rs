@@ -7,6 +7,7 @@
 //! - [`each`]: visits all subjects of a tenant
 //! - [`resend`]: has the subjects of a tenant sent to its feeds again
 //! - [`watch`]: has the sweep look at subjects that are silent already
+//! - [`simulate`]: simulates an alert, which touches no subject
 //! - [`timers`]: sets, moves and finishes the timers of a subject
 //! - [`sweep`]: looks at the subjects whose timers are due
 
@@ -16,6 +17,7 @@ pub mod forget;
 pub mod listing;
 pub mod reader;
 pub mod resend;
+pub mod simulate;
 pub mod sweep;
 pub mod timers;
 pub mod watch;

@@ -61,6 +61,65 @@ pub struct AlertBody {
     closed: Option<AlertRemark>,
 }
 
+/// An alert, and what the targets of notifications were told of it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only for the OpenAPI document; an alert serializes itself")]
+pub struct ToldAlertBody {
+    #[schema(inline)]
+    #[serde(flatten)]
+    alert: AlertBody,
+    /// Whether it is simulated.
+    test: Option<bool>,
+    /// The last news that each target took, and the news that it has not taken yet.
+    notified: Vec<AlertNotified>,
+}
+
+/// News for a target.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only for the OpenAPI document; an alert serializes itself")]
+struct AlertNotified {
+    #[schema(example = "ops")]
+    target: String,
+    #[schema(example = "opened")]
+    transition: AlertNews,
+    /// When the target took them; otherwise when the last try began.
+    #[schema(format = DateTime)]
+    at: String,
+    /// The tries so far.
+    #[schema(example = 1)]
+    tries: u32,
+    result: AlertDelivery,
+    /// Why the last try failed.
+    #[schema(required = true)]
+    message: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only for the OpenAPI document; an alert serializes itself")]
+#[schema(rename_all = "lowercase")]
+enum AlertNews {
+    Opened,
+    Moved,
+    Raised,
+    Acknowledged,
+    Resolved,
+    Retracted,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only for the OpenAPI document; an alert serializes itself")]
+#[schema(rename_all = "lowercase")]
+enum AlertDelivery {
+    /// The target took the news.
+    Delivered,
+    /// A try is being made.
+    Sending,
+    /// A try failed, and another one follows.
+    Retrying,
+    /// No further try is made, and there is a dead letter.
+    Undeliverable,
+}
+
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only for the OpenAPI document; an alert serializes itself")]
 struct AlertSubject {

@@ -127,7 +127,10 @@ impl<W: IntakePorts, S: EventLog> Intake<W, S> {
     }
 
     /// Takes this number of events from the tenant's quota.
-    pub(crate) fn within_quota(&self, caller: &Caller, events: usize) -> Result<(), IntakeError> {
+    ///
+    /// # Errors
+    /// The quota is exceeded.
+    pub fn within_quota(&self, caller: &Caller, events: usize) -> Result<(), IntakeError> {
         let (tenant, quota) = (caller.scope.tenant(), caller.tenant.quota);
         Ok(self.quotas.take(tenant, quota, events, self.ports.now())?)
     }

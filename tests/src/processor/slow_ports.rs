@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use drover_core::base::cost::Metered;
+use drover_core::base::cost::{Metered, Units};
 use drover_core::base::error::Unavailable;
 use drover_core::base::id::SubjectKey;
 use drover_core::base::scope::TenantScope;
@@ -15,9 +15,14 @@ use drover_core::ledger::dialogue::WriteAnswer;
 use drover_core::ledger::shard::Shard;
 use drover_core::ledger::{LedgerWrite, PageRange, PageWrite, StoredHead, StoredPage};
 use drover_core::memory::{Faulty, Memory};
-use drover_core::outputs::alerts::{AlertList, AlertPage, AlertWrite, Reflected, SubjectAlerts};
+use drover_core::outputs::alerts::{
+    AlertId, AlertList, AlertPage, AlertWrite, Reflected, SubjectAlerts,
+};
+use drover_core::outputs::notifications::deliveries::{Deliveries, DeliveriesOf, DeliveryChange};
+use drover_core::outputs::received::{ReceivedAlert, ReceivedList, ReceivedPage};
 use drover_core::ports::{
-    Alerts, Buffer, Clock, DeadLetters, Documents, Listing, Store, SubjectLocation, Together,
+    Alerts, Buffer, Clock, DeadLetters, DeliveryRecords, Documents, Listing, ReceivedAlerts, Store,
+    SubjectLocation, Together,
 };
 
 /// A memory whose clock advances with ledger reads and writes. Clones share it.
@@ -122,6 +127,24 @@ impl Alerts for SlowPorts {
     }
 }
 
+impl ReceivedAlerts for SlowPorts {
+    async fn put_received(
+        &self,
+        tenant: &TenantScope,
+        alerts: &[ReceivedAlert],
+    ) -> Result<Units, Unavailable> {
+        self.memory.put_received(tenant, alerts).await
+    }
+
+    async fn list_received(
+        &self,
+        tenant: &TenantScope,
+        page: &ReceivedPage,
+    ) -> Result<Metered<ReceivedList>, Unavailable> {
+        self.memory.list_received(tenant, page).await
+    }
+}
+
 impl DeadLetters for SlowPorts {
     async fn send_letters(&self, messages: &[Message]) -> Vec<Result<(), Unavailable>> {
         self.memory.send_letters(messages).await
@@ -151,5 +174,34 @@ impl Clock for SlowPorts {
 
     fn random(&self) -> u64 {
         self.memory.random()
+    }
+}
+
+impl DeliveryRecords for SlowPorts {
+    async fn deliveries(
+        &self,
+        tenant: &TenantScope,
+        of: &DeliveriesOf,
+    ) -> Result<Metered<Deliveries>, Unavailable> {
+        self.memory.deliveries(tenant, of).await
+    }
+
+    async fn replace_delivery(
+        &self,
+        tenant: &TenantScope,
+        of: &DeliveriesOf,
+        change: DeliveryChange<'_>,
+    ) -> Result<Metered<bool>, Unavailable> {
+        self.memory.replace_delivery(tenant, of, change).await
+    }
+
+    async fn put_simulated(
+        &self,
+        tenant: &TenantScope,
+        id: &AlertId,
+        json: &str,
+        expires_at: i64,
+    ) -> Result<Units, Unavailable> {
+        self.memory.put_simulated(tenant, id, json, expires_at).await
     }
 }

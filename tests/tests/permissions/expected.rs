@@ -51,6 +51,27 @@ pub(crate) const SELF_MANAGED_PLAIN: [(&str, &str); 4] = [
     ("BootstrapServers", "b-1:9096,b-2:9096"),
     ("KafkaSecretArn", SECRET),
 ];
+/// Alerts without feeds, and targets that need permissions.
+pub(crate) const WITH_NOTIFICATIONS: [(&str, &str); 8] = [
+    ("Alerts", "true"),
+    ("NotifySecretArns", BOTH_NOTIFY_SECRETS),
+    ("NotifyTopicArns", NOTIFY_TOPIC),
+    ("NotifyBusArns", NOTIFY_BUS),
+    ("NotifyKeyArn", NOTIFY_KEY),
+    ("NotifyInVpc", "true"),
+    ("SubnetIds", "subnet-1,subnet-2"),
+    ("SecurityGroupId", "sg-1"),
+];
+const BOTH_NOTIFY_SECRETS: &str = "\
+    arn:aws:secretsmanager:eu-central-1:111122223333:secret:ops-AbCdEf,\
+    arn:aws:secretsmanager:eu-central-1:111122223333:secret:drover/pager-GhIjKl";
+const NOTIFY_SECRETS: &[&str] = &[
+    "arn:aws:secretsmanager:eu-central-1:111122223333:secret:ops-AbCdEf",
+    "arn:aws:secretsmanager:eu-central-1:111122223333:secret:drover/pager-GhIjKl",
+];
+const NOTIFY_TOPIC: &str = "arn:aws:sns:eu-central-1:111122223333:alerts";
+const NOTIFY_BUS: &str = "arn:aws:events:eu-central-1:111122223333:event-bus/alerts";
+const NOTIFY_KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/notify";
 const GLUE_REGISTRY: &str = "arn:aws:glue:eu-central-1:111122223333:registry/plant";
 const CONFLUENT_SECRET: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:registry";
 const CONFLUENT_KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/registry";
@@ -137,6 +158,7 @@ const ALERTS: &[&str] = &[
 ];
 const READ_STREAM: &str = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator \
     dynamodb:ListStreams";
+const NOTIFICATIONS: &[&str] = &["<drover-state-NotificationsQueueArn>"];
 const QUEUES: &[&str] = &["<drover-state-DeadLetterQueueArn>", "<drover-state-BufferQueueArn>"];
 const FILE: &str = "dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query dynamodb:PutItem \
     dynamodb:BatchWriteItem dynamodb:DeleteItem";
@@ -162,10 +184,11 @@ const BOTH_GROUPS: &[&str] = &[
     "arn:aws:kafka:eu-central-1:111122223333:group/events/id-1/drover-telemetry",
 ];
 
-const INGEST: [(&str, &[&str]); 4] = [
+const INGEST: [(&str, &[&str]); 5] = [
     (LOG, &["${IngestLogs.Arn}"]),
     ("dynamodb:GetItem", REGISTRY),
     ("dynamodb:PutItem", REQUESTS),
+    ("dynamodb:PutItem", OUTPUTS),
     ("sqs:SendMessage", QUEUES),
 ];
 const PROCESSOR: [(&str, &[&str]); 4] = [
@@ -174,11 +197,17 @@ const PROCESSOR: [(&str, &[&str]); 4] = [
     (WRITE, LEDGER),
     ("sqs:SendMessage", QUEUES),
 ];
-const QUERY: [(&str, &[&str]); 6] = [
+/// Of ingest where there is a relay: simulated alerts.
+const INGEST_WITH_RELAY: [(&str, &[&str]); 6] =
+    [INGEST[0], INGEST[1], INGEST[2], INGEST[3], INGEST[4], TELL];
+/// Has notify look at an alert.
+const TELL: (&str, &[&str]) = ("sqs:SendMessage", NOTIFICATIONS);
+const QUERY: [(&str, &[&str]); 7] = [
     (LOG, &["${QueryLogs.Arn}"]),
     ("dynamodb:GetItem", REGISTRY),
     (READ, LEDGER),
     ("dynamodb:Query", ACTIVITY),
+    ("dynamodb:GetItem", OUTPUTS),
     ("dynamodb:Query", ALERTS),
     ("sqs:GetQueueAttributes", QUEUES),
 ];
@@ -190,14 +219,15 @@ const REPLAY: [(&str, &[&str]); 5] = [
     (TAKE, QUEUES),
 ];
 
-/// Of replay where there is a relay: it lists the subjects that a tenant has sent to its feeds again, and writes what
-/// people do about alerts.
-const WITH_RELAY: [(&str, &[&str]); 3] = [
+/// Of replay where there is a relay: it lists the subjects that a tenant has sent to its feeds again, writes what people
+/// do about alerts, and has targets told again.
+const WITH_RELAY: [(&str, &[&str]); 4] = [
     ("dynamodb:Query", ACTIVITY),
     ("dynamodb:Query dynamodb:PutItem dynamodb:DeleteItem", OUTPUTS),
     ("dynamodb:Query", &[ALERTS[1]]),
+    TELL,
 ];
-const REPLAY_WITH_RELAY: [(&str, &[&str]); 8] = [
+const REPLAY_WITH_RELAY: [(&str, &[&str]); 9] = [
     REPLAY[0],
     REPLAY[1],
     REPLAY[2],
@@ -206,9 +236,10 @@ const REPLAY_WITH_RELAY: [(&str, &[&str]); 8] = [
     WITH_RELAY[0],
     WITH_RELAY[1],
     WITH_RELAY[2],
+    WITH_RELAY[3],
 ];
 
-const RELAY: [(&str, &[&str]); 8] = [
+const RELAY: [(&str, &[&str]); 9] = [
     (LOG, &["${RelayLogs.Arn}"]),
     (READ_STREAM, &["<drover-state-LedgerStreamArn>"]),
     ("dynamodb:GetItem", REGISTRY),
@@ -217,6 +248,27 @@ const RELAY: [(&str, &[&str]); 8] = [
     ("dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:DeleteItem", OUTPUTS),
     ("dynamodb:Query", ALERTS),
     ("sqs:SendMessage", &["<drover-state-DeadLetterQueueArn>", "${RelayFailed.Arn}"]),
+    TELL,
+];
+const NOTIFY: [(&str, &[&str]); 6] = [
+    (LOG, &["${NotifyLogs.Arn}"]),
+    ("dynamodb:GetItem", REGISTRY),
+    ("dynamodb:GetItem", LEDGER),
+    ("dynamodb:GetItem dynamodb:Query dynamodb:UpdateItem", OUTPUTS),
+    (
+        "sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility \
+         sqs:SendMessage",
+        NOTIFICATIONS,
+    ),
+    ("sqs:SendMessage", QUEUES),
+];
+/// Of notify with targets that need permissions.
+const TO_TARGETS: [(&str, &[&str]); 5] = [
+    ("secretsmanager:GetSecretValue", NOTIFY_SECRETS),
+    ("sns:Publish", &[NOTIFY_TOPIC]),
+    ("events:PutEvents", &[NOTIFY_BUS]),
+    ("kms:Decrypt kms:GenerateDataKey", &[NOTIFY_KEY]),
+    (INTERFACES, &["*"]),
 ];
 /// Of the relay with a queue as target.
 const TO_QUEUE: [(&str, &[&str]); 2] =
@@ -236,11 +288,25 @@ pub(crate) fn without_kafka() -> Vec<Expectation> {
     ]
 }
 
+/// Targets of notifications change notify alone.
+pub(crate) fn with_targets_of_notifications() -> Vec<Expectation> {
+    let form = &WITH_NOTIFICATIONS;
+    vec![
+        expect(form, "Ingest", &with(&INGEST_WITH_RELAY, &[(WRITE, LEDGER)])),
+        expect(form, "Notify", &with(&NOTIFY, &TO_TARGETS)),
+        expect(form, "Processor", &PROCESSOR),
+        expect(form, "Query", &QUERY),
+        expect(form, "Relay", &RELAY),
+        expect(form, "Replay", &REPLAY_WITH_RELAY),
+    ]
+}
+
 /// A target of feeds changes the relay alone.
 pub(crate) fn with_a_target_of_feeds() -> Vec<Expectation> {
     let of = |form: &[(&'static str, &'static str)], to_target: &[(&str, &[&str])]| {
         [
-            expect(form, "Ingest", &with(&INGEST, &[(WRITE, LEDGER)])),
+            expect(form, "Ingest", &with(&INGEST_WITH_RELAY, &[(WRITE, LEDGER)])),
+            expect(form, "Notify", &NOTIFY),
             expect(form, "Processor", &PROCESSOR),
             expect(form, "Query", &QUERY),
             expect(form, "Relay", &with(&RELAY, to_target)),
@@ -270,7 +336,7 @@ pub(crate) fn with_msk_and_iam() -> Vec<Expectation> {
             &MSK_IAM,
             "Ingest",
             &with(
-                &INGEST,
+                &INGEST_WITH_RELAY,
                 &[
                     ("kafka-cluster:Connect kafka-cluster:WriteDataIdempotently", &[CLUSTER]),
                     ("kafka-cluster:DescribeTopic kafka-cluster:WriteData", EVENTS),
@@ -292,6 +358,7 @@ pub(crate) fn with_msk_and_iam() -> Vec<Expectation> {
                 ),
             ),
         ),
+        expect(&MSK_IAM, "Notify", &NOTIFY),
         expect(&MSK_IAM, "Query", &QUERY),
         expect(
             &MSK_IAM,
@@ -324,7 +391,7 @@ pub(crate) fn with_msk_and_a_password() -> Vec<Expectation> {
     let secret: [(&str, &[&str]); 2] =
         [("secretsmanager:GetSecretValue", &[SECRET]), ("kms:Decrypt", &[SECRET_KEY])];
     vec![
-        expect(&MSK_SCRAM, "Ingest", &with(&INGEST, &secret)),
+        expect(&MSK_SCRAM, "Ingest", &with(&INGEST_WITH_RELAY, &secret)),
         expect(
             &MSK_SCRAM,
             "Processor",
@@ -340,6 +407,7 @@ pub(crate) fn with_msk_and_a_password() -> Vec<Expectation> {
                 ),
             ),
         ),
+        expect(&MSK_SCRAM, "Notify", &NOTIFY),
         expect(&MSK_SCRAM, "Query", &QUERY),
         expect(&MSK_SCRAM, "Relay", &with(&RELAY, &secret)),
         expect(&MSK_SCRAM, "Replay", &with(&REPLAY_WITH_RELAY, &secret)),
@@ -350,11 +418,12 @@ pub(crate) fn with_a_cluster_of_ones_own() -> Vec<Expectation> {
     [SELF_MANAGED, SELF_MANAGED_PLAIN].iter().flat_map(of_a_cluster_of_ones_own).collect()
 }
 
-fn of_a_cluster_of_ones_own(form: &'static [(&str, &str); 4]) -> [Expectation; 5] {
+fn of_a_cluster_of_ones_own(form: &'static [(&str, &str); 4]) -> [Expectation; 6] {
     let secret: [(&str, &[&str]); 1] = [("secretsmanager:GetSecretValue", &[SECRET])];
     [
-        expect(form, "Ingest", &with(&INGEST, &secret)),
+        expect(form, "Ingest", &with(&INGEST_WITH_RELAY, &secret)),
         expect(form, "Processor", &with(&PROCESSOR, &with(&secret, &[(POLLERS, &["*"])]))),
+        expect(form, "Notify", &NOTIFY),
         expect(form, "Query", &QUERY),
         expect(form, "Relay", &with(&RELAY, &secret)),
         expect(form, "Replay", &with(&REPLAY_WITH_RELAY, &secret)),
@@ -383,7 +452,7 @@ pub(crate) fn with_a_schema_registry() -> Vec<Expectation> {
         expect(&MSK_IAM_WITH_GLUE, "Query", &QUERY),
         expect(&MSK_IAM_WITH_GLUE, "Replay", &with(&REPLAY_WITH_RELAY, &reread)),
         expect(&SELF_MANAGED_WITH_CONFLUENT, "Processor", &with(&PROCESSOR, &confluent)),
-        expect(&SELF_MANAGED_WITH_CONFLUENT, "Ingest", &with(&INGEST, &kafka_secret)),
+        expect(&SELF_MANAGED_WITH_CONFLUENT, "Ingest", &with(&INGEST_WITH_RELAY, &kafka_secret)),
         expect(&SELF_MANAGED_WITH_CONFLUENT, "Replay", &with(&REPLAY_WITH_RELAY, &kafka_secret)),
     ]
 }
@@ -399,7 +468,9 @@ pub(crate) fn with_everything_switched_on() -> Vec<Expectation> {
     let ingest = with(&INGEST, &[(WRITE, LEDGER), write]);
     let with_relay = [&WITH_A_QUEUE[..], &EVERYTHING, &EVERYTHING_WITH_RELAY].concat();
     let relay = with(&with(&RELAY, &TO_QUEUE), &[write, (READ_STREAM, &[OWN_STREAM])]);
+    let notify = with(&NOTIFY, &[("dynamodb:GetItem", OWN)]);
     vec![
+        expect(&with_relay, "Notify", &with(&notify, &all)),
         expect(&with_relay, "Relay", &with(&relay, &all)),
         expect(&EVERYTHING, "Ingest", &with(&ingest, &all)),
         expect(&EVERYTHING, "Processor", &with(&PROCESSOR, &with(&all, &[write]))),

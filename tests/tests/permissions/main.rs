@@ -3,6 +3,8 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test helpers fail like tests")]
 
+use std::collections::BTreeSet;
+
 use drover_tests::cloudformation::{Stack, load};
 use serde_json::{Value, json};
 
@@ -11,13 +13,13 @@ mod expected;
 use expected::{
     EVERYTHING, EVERYTHING_WITH_RELAY, Expectation, Granted, MSK_IAM, MSK_IAM_WITH_GLUE, MSK_SCRAM,
     SELF_MANAGED, SELF_MANAGED_PLAIN, SELF_MANAGED_WITH_CONFLUENT, WITH_A_BUS, WITH_A_QUEUE,
-    WITH_A_TOPIC, WITHOUT_KAFKA, with_a_cluster_of_ones_own, with_a_schema_registry,
-    with_a_target_of_feeds, with_everything_switched_on, with_msk_and_a_password, with_msk_and_iam,
-    without_kafka,
+    WITH_A_TOPIC, WITH_NOTIFICATIONS, WITHOUT_KAFKA, with_a_cluster_of_ones_own,
+    with_a_schema_registry, with_a_target_of_feeds, with_everything_switched_on,
+    with_msk_and_a_password, with_msk_and_iam, with_targets_of_notifications, without_kafka,
 };
 
 const WITHOUT_RELAY: [&str; 4] = ["Ingest", "Processor", "Query", "Replay"];
-const WITH_RELAY: [&str; 5] = ["Ingest", "Processor", "Query", "Relay", "Replay"];
+const WITH_RELAY: [&str; 6] = ["Ingest", "Notify", "Processor", "Query", "Relay", "Replay"];
 /// Actions for which AWS supports no resource.
 const ANYWHERE: [&str; 9] = [
     "xray:PutTraceSegments",
@@ -101,6 +103,11 @@ fn the_relay_alone_sends_to_the_target_of_feeds() {
 }
 
 #[test]
+fn notify_alone_uses_the_secrets_topics_buses_and_keys_of_targets_and_the_network_for_them() {
+    check(&with_targets_of_notifications());
+}
+
+#[test]
 fn with_msk_and_iam_each_function_uses_its_own_topics_and_groups() {
     check(&with_msk_and_iam());
 }
@@ -127,7 +134,8 @@ fn each_option_adds_only_its_own_permissions() {
 
 /// Every form of the deployment, with all options enabled.
 fn forms() -> Vec<Vec<(&'static str, &'static str)>> {
-    let with_relay: [&[(&str, &str)]; 9] = [
+    let with_relay: [&[(&str, &str)]; 10] = [
+        &WITH_NOTIFICATIONS,
         &WITH_A_QUEUE,
         &WITH_A_TOPIC,
         &WITH_A_BUS,
@@ -153,6 +161,34 @@ fn no_action_has_a_wildcard_and_resources_have_one_only_if_aws_requires_it() {
                 assert!(!action.contains('*'), "{action}");
                 assert!(resource != "*" || ANYWHERE.contains(&action.as_str()), "{action}");
             }
+        }
+    }
+}
+
+/// Targets are named by documents that notify reads, so its role decides what a document can reach.
+#[test]
+fn notify_has_a_wildcard_only_for_traces_interfaces_and_tenants_own_tables() {
+    const OWN: &str = ":table/drover-own-*";
+    let mut wildcards = BTreeSet::new();
+    for form in forms().iter().filter(|form| form.contains(&EVERYTHING_WITH_RELAY[0])) {
+        let granted = granted(&Stack::new(&template(), form), "Notify").into_iter();
+        wildcards.extend(granted.filter(|(_, resource)| resource.contains(['*', '?'])));
+    }
+    for (action, resource) in &wildcards {
+        let is_own_table = action == "dynamodb:GetItem" && resource.ends_with(OWN);
+        assert!(is_own_table || ANYWHERE.contains(&action.as_str()), "{action} {resource}");
+    }
+    let services: BTreeSet<&str> =
+        wildcards.iter().filter_map(|(action, _)| Some(action.split_once(':')?.0)).collect();
+    assert_eq!(services, ["dynamodb", "ec2", "xray"].into());
+}
+
+#[test]
+fn notify_writes_to_no_ledger() {
+    for form in forms().iter().filter(|form| form.contains(&EVERYTHING_WITH_RELAY[0])) {
+        for (action, resource) in granted(&Stack::new(&template(), form), "Notify") {
+            let is_other = !action.starts_with("dynamodb:") || resource.contains("OutputsTable");
+            assert!(is_other || action == "dynamodb:GetItem", "{action} {resource}");
         }
     }
 }
@@ -204,6 +240,7 @@ fn every_statement_of_the_template_is_needed_by_a_test_above() {
     let forms = [
         without_kafka(),
         with_a_target_of_feeds(),
+        with_targets_of_notifications(),
         with_msk_and_iam(),
         with_msk_and_a_password(),
         with_a_cluster_of_ones_own(),

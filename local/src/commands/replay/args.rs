@@ -43,7 +43,7 @@ pub(super) struct CommonArgs {
 /// The letters to select; an absent filter matches all.
 #[derive(ClapArgs, Clone, Debug)]
 struct FilterArgs {
-    /// Letters with this code: a rejection code, `undelivered` or `unavailable`
+    /// Letters with this code: a rejection code, `undelivered`, `undeliverable` or `unavailable`
     #[arg(long)]
     code: Option<String>,
     /// Letters rejected by this contract
@@ -75,7 +75,7 @@ struct InspectArgs {
     /// Show this letter
     #[arg(long, conflicts_with_all = ["code", "cursor"])]
     id: Option<String>,
-    /// Letters with this code: a rejection code, `undelivered` or `unavailable`
+    /// Letters with this code: a rejection code, `undelivered`, `undeliverable` or `unavailable`
     #[arg(long)]
     code: Option<String>,
     /// Letters in this state

@@ -6,6 +6,8 @@
 //! - [`requests`]: claims of idempotency keys
 //! - [`letters`]: the items of the letters table
 //! - [`timers`]: timers and the state of the sweep, in the outputs table
+//! - [`received`]: alerts that other systems posted, in the outputs table
+//! - [`deliveries`]: the records of deliveries of notifications, in the outputs table
 //! - [`alerts`]: alerts and the commit that they reflect, in the outputs table
 
 use std::collections::HashMap;
@@ -16,8 +18,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use drover_core::base::error::{Reason, Unavailable};
 
 pub(super) mod alerts;
+pub(super) mod deliveries;
 pub(super) mod ledger;
 pub(super) mod letters;
+pub(super) mod received;
 pub(super) mod registry;
 pub(super) mod requests;
 pub(super) mod timers;

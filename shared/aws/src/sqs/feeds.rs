@@ -74,6 +74,7 @@ impl BatchTarget for SqsFeeds {
             body: &entry.body,
             group: &entry.group,
             deduplication: entry.deduplication.as_deref(),
+            delay: None,
         });
         let outgoing: Vec<Outgoing<'_>> = outgoing.collect();
         let (client, url) = (&self.client, self.url.as_str());

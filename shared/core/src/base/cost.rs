@@ -16,6 +16,14 @@ impl std::ops::AddAssign for Units {
     }
 }
 
+impl std::iter::Sum for Units {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        let mut sum = Self::default();
+        parts.for_each(|part| sum += part);
+        sum
+    }
+}
+
 /// An answer and its cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metered<T> {

@@ -15,9 +15,11 @@ pub enum Dependency {
     DeadLetterQueue,
     /// The queue of records that wait.
     BufferQueue,
+    /// The queue of notifications.
+    NotificationsQueue,
     /// The table of filed letters and runs.
     LettersTable,
-    /// The table of timers.
+    /// The table of timers and alerts.
     OutputsTable,
     /// The table of idempotency keys.
     RequestsTable,
@@ -38,6 +40,7 @@ impl Dependency {
             Self::EventLog => "event_log",
             Self::DeadLetterQueue => "dead_letter_queue",
             Self::BufferQueue => "buffer_queue",
+            Self::NotificationsQueue => "notifications_queue",
             Self::LettersTable => "letters_table",
             Self::OutputsTable => "outputs_table",
             Self::RequestsTable => "requests_table",

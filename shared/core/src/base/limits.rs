@@ -75,6 +75,10 @@ pub const RULES_OF_CONTRACT: usize = 10;
 pub const RULE_STATES: usize = 10;
 /// Maximum length of the name of an alert rule, in bytes.
 pub const RULE_ID_BYTES: usize = 64;
+/// Maximum number of a tenant's targets of notifications.
+pub const TARGETS: usize = 20;
+/// Maximum length of the name of a target, in bytes.
+pub const TARGET_ID_BYTES: usize = 64;
 /// Maximum number of comparisons in all conditions of an alert rule.
 pub const RULE_PARTS: usize = 16;
 /// Maximum nesting of `all` and `any` in a condition.

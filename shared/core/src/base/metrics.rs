@@ -62,13 +62,19 @@ pub enum Metric {
     FeedRecordsSent,
     /// Records not sent because the topic of their feed is closed. Their subjects are sent again later.
     FeedRecordsSkipped,
+    /// Notifications that targets took.
+    NotificationsSent,
+    /// Tries of notifications that failed.
+    NotificationsFailed,
+    /// Notifications that were given up. Each becomes a dead letter.
+    NotificationsGivenUp,
     /// Requests without valid credentials.
     AuthenticationFailures,
 }
 
 impl Metric {
     /// All counters, in the order of the written lines.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::MessagesProcessed,
         Self::EventsProcessed,
         Self::EventsDuplicate,
@@ -88,6 +94,9 @@ impl Metric {
         Self::ViewsRestarted,
         Self::FeedRecordsSent,
         Self::FeedRecordsSkipped,
+        Self::NotificationsSent,
+        Self::NotificationsFailed,
+        Self::NotificationsGivenUp,
         Self::AuthenticationFailures,
     ];
 
@@ -113,6 +122,9 @@ impl Metric {
             Self::ViewsRestarted => "views_restarted_total",
             Self::FeedRecordsSent => "feed_records_sent_total",
             Self::FeedRecordsSkipped => "feed_records_skipped_total",
+            Self::NotificationsSent => "notifications_sent_total",
+            Self::NotificationsFailed => "notifications_failed_total",
+            Self::NotificationsGivenUp => "notifications_given_up_total",
             Self::AuthenticationFailures => "authentication_failures_total",
         }
     }

@@ -10,7 +10,9 @@ use crate::intake::record::{Incoming, Receipt, Record, Source, TopicRetention, W
 
 use super::on_failure;
 use super::origin::{Offsets, Origin, Other};
+use super::untold::Untold;
 use crate::dead_letter::letter::{Letter, Owner};
+use crate::outputs::notifications::Look;
 
 /// The content of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub enum Opened {
     },
     /// A subject whose history and state are to be sent to its feeds again.
     Subject(SubjectId),
+    /// A target that is to be told about an alert again.
+    Notification(Look),
     /// A queue message of unknown format.
     Message {
         /// The message's id.
@@ -67,6 +71,13 @@ pub fn open(owner: &Owner, letter: &Letter, frame: &[u8], retention: TopicRetent
             match letter.subject.as_deref().map(SubjectId::parse) {
                 Some(Ok(subject)) => Opened::Subject(subject),
                 _ => unreadable("the letter names no subject"),
+            }
+        }
+        Origin::Other(Other::Notification { .. }) => {
+            let body = content.value.unwrap_or_default();
+            match Untold::read(&String::from_utf8_lossy(&body)) {
+                Some((_, untold)) => Opened::Notification(untold.untold),
+                None => unreadable("the letter names no notification"),
             }
         }
         Origin::Other(Other::Message { message_id }) => {

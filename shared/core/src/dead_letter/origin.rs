@@ -1,5 +1,6 @@
 //! Where a letter came from: a rejected record, records that the event source discarded, a commit
-//! that could not be sent to a feed, or a foreign queue message.
+//! that could not be sent to a feed, a notification that a target did not take, or a foreign queue
+//! message.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,13 @@ pub enum Other {
     Commit {
         /// `<era>.<version>`
         commit: String,
+    },
+    /// A notification that a target did not take.
+    Notification {
+        /// The alert.
+        alert: String,
+        /// The target.
+        target: String,
     },
     /// A queue message of unknown format.
     Message {

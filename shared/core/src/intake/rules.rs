@@ -5,7 +5,7 @@
 //! ([`Rules::against`]), because only a contract says which measures there are and in which units. Only then it can
 //! be folded.
 //!
-//! Left out: the existence of targets. They are documents that this version does not have.
+//! Not here: the existence of targets, which the tenant's document has.
 
 mod against;
 mod compile;

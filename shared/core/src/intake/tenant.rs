@@ -8,6 +8,7 @@ mod feeds;
 mod grant;
 mod key;
 mod route;
+mod targets;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use self::feeds::{Feed, Feeds};
 pub use self::grant::KeyGrant;
 pub use self::key::{ApiKey, Scope};
 pub use self::route::{TenantSource, TopicRoute, Topics};
+pub use self::targets::{Endpoint, SecretName, Target};
 use crate::base::error::{Code, Rejection};
 use crate::base::id::TenantId;
 use crate::base::limits;
@@ -99,6 +101,8 @@ pub struct Tenant {
     pub keep_rejected: bool,
     /// What others are told of its subjects.
     pub feeds: Feeds,
+    /// Where notifications about its alerts are sent.
+    pub targets: Vec<Target>,
 }
 
 /// Whether a tenant may write and read.
@@ -188,6 +192,8 @@ struct TenantDocument {
     idle_seconds: u32,
     #[serde(default)]
     rules: Vec<Value>,
+    #[serde(default)]
+    targets: Vec<Target>,
 }
 
 impl Placement {
@@ -220,6 +226,7 @@ impl Tenant {
         let id = TenantId::parse(&document.id).map_err(|rejection| rejection.message);
         let id = faults.take("/id", id);
         key::check_all(&document.keys, &mut faults);
+        targets::check_all(&document.targets, &mut faults);
         if !document.rules.is_empty() {
             faults.add("/rules", "alert rules are documents of their own: rules/*.json");
         }
@@ -240,6 +247,7 @@ impl Tenant {
                 prefix: document.feed_prefix,
                 idle_seconds: document.idle_seconds,
             },
+            targets: document.targets,
         }))
     }
 }
@@ -288,7 +296,10 @@ const fn usual_read_bytes() -> Option<u32> {
     Some(20_000_000)
 }
 
-const _: () = assert!(limits::KEYS == 20, "document/tenant.schema.json says the same");
+const _: () = assert!(
+    limits::KEYS == 20 && limits::TARGETS == 20 && limits::TARGET_ID_BYTES == 64,
+    "document/tenant.schema.json says the same"
+);
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 mod intake;
 mod ledger;
 mod letters;
+mod notifications;
 mod outputs;
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,12 @@ pub enum Call {
     AlertRead,
     /// `Alerts::write_alerts`
     AlertWrite,
+    /// `Notifications::send_looks` and `postpone`
+    Look,
+    /// `DeliveryRecords::deliveries`
+    DeliveryRead,
+    /// `DeliveryRecords::replace_delivery` and `put_simulated`
+    DeliveryWrite,
     /// `Reread::reread` and `Objects::object`
     Reread,
 }
@@ -244,6 +251,8 @@ impl Call {
             | Self::SweepState
             | Self::AlertRead
             | Self::AlertWrite => Dependency::OutputsTable,
+            Self::Look => Dependency::NotificationsQueue,
+            Self::DeliveryRead | Self::DeliveryWrite => Dependency::OutputsTable,
             Self::Reread => Dependency::ObjectStore,
         }
     }

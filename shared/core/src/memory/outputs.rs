@@ -7,15 +7,18 @@ use super::letters::{read, write};
 use super::{Memory, State};
 use crate::base::cost::{Metered, Units};
 use crate::base::error::{Reason, Unavailable};
-use crate::base::id::SubjectKey;
+use crate::base::id::{SubjectKey, TenantId};
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::outputs::alerts::{
-    Alert, AlertList, AlertPage, AlertWrite, Reflected, SubjectAlerts, closed_key,
+    Alert, AlertId, AlertList, AlertPage, AlertWrite, Reflected, SubjectAlerts, closed_key,
 };
+use crate::outputs::notifications::Look;
+use crate::outputs::notifications::deliveries::Deliveries;
+use crate::outputs::received::{ReceivedAlert, ReceivedList, ReceivedPage};
 use crate::outputs::timers::sweeping::SweepState;
 use crate::outputs::timers::{Entries, Minute, Partition, Replaced, Timer, TimerKey};
-use crate::ports::{ALERTS_WRITTEN, Alerts, Timers};
+use crate::ports::{ALERTS_WRITTEN, Alerts, ReceivedAlerts, Timers};
 
 /// The size of an entry or an armed minute without the texts of its subject, in bytes.
 const FIXED_BYTES: usize = 80;
@@ -31,6 +34,16 @@ pub struct Outputs {
     pub sweep: Option<SweepState>,
     /// Encoded alerts, by subject and sort key.
     pub alerts: BTreeMap<(SubjectKey, String), Vec<u8>>,
+    /// Alerts of other systems as JSON, by tenant and sort key.
+    pub received: BTreeMap<(TenantId, String), String>,
+    /// Messages of the queue of notifications, with the time from which they can be received.
+    pub looks: Vec<(Timestamp, Look)>,
+    /// The number of the news that an alert had when a message about it was sent last, by alert and target.
+    pub looked_at: BTreeMap<(AlertId, String), u32>,
+    /// Messages that were postponed, by their receipt handles and by how many seconds.
+    pub postponed: Vec<(String, u32)>,
+    /// Records of deliveries, by tenant and key.
+    pub deliveries: BTreeMap<(String, String), Deliveries>,
     /// The commits that alerts reflect.
     pub reflected: BTreeMap<SubjectKey, Reflected>,
 }
@@ -252,6 +265,49 @@ impl Alerts for Memory {
             let list = page.of(decoded.collect());
             let units = read(ALERT_BYTES * list.alerts.len());
             (list, units)
+        };
+        Ok(self.call(list).await)
+    }
+}
+
+impl ReceivedAlerts for Memory {
+    async fn put_received(
+        &self,
+        tenant: &TenantScope,
+        alerts: &[ReceivedAlert],
+    ) -> Result<Units, Unavailable> {
+        let put = |state: &mut State| {
+            let mut units = Units::default();
+            for alert in alerts {
+                let key = (tenant.tenant().clone(), alert.sort_key());
+                units += write(ALERT_BYTES + alert.json.len());
+                state.outputs.received.insert(key, alert.json.clone());
+            }
+            ((), units)
+        };
+        Ok(self.call(put).await.units)
+    }
+
+    async fn list_received(
+        &self,
+        tenant: &TenantScope,
+        page: &ReceivedPage,
+    ) -> Result<Metered<ReceivedList>, Unavailable> {
+        let list = |state: &mut State| {
+            let of_tenant = |key: Option<&String>| {
+                let key = key.cloned().unwrap_or_else(|| char::MAX.to_string());
+                (tenant.tenant().clone(), key)
+            };
+            let range = of_tenant(Some(&String::new()))..of_tenant(page.below.as_ref());
+            let mut stored = state.outputs.received.range(range).rev();
+            let (mut answer, mut bytes) = (ReceivedList::default(), 0);
+            for ((_, key), json) in stored.by_ref().take(page.limit) {
+                bytes += ALERT_BYTES + json.len();
+                answer.alerts.push(json.clone());
+                answer.next = Some(key.clone());
+            }
+            answer.next = answer.next.filter(|_| stored.next().is_some());
+            (answer, read(bytes))
         };
         Ok(self.call(list).await)
     }

@@ -8,6 +8,7 @@
 //! - [`effect`]: what a commit means for alerts, by the two images of its head
 //! - [`reconcile`]: which items change, so that they equal episodes
 //! - [`shown`]: the JSON of an alert
+//! - [`latest`]: the latest news of an alert, which people are told about
 //!
 //! - `listing`: pages of the alerts of a tenant
 //!
@@ -33,11 +34,15 @@ use crate::view::rules::{Episode, Moment};
 pub mod acting;
 pub mod acts;
 pub mod effect;
+pub mod latest;
 mod listing;
+mod news;
 pub mod reconcile;
 pub mod shown;
 
+pub use self::latest::Latest;
 pub use self::listing::{AlertList, AlertPage};
+pub use self::news::News;
 
 /// How long an alert is kept after it closed, in days.
 pub const KEPT_DAYS: i64 = 90;
@@ -45,7 +50,7 @@ pub const KEPT_DAYS: i64 = 90;
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 /// The format of stored alerts that this release writes. A release with another format has to keep the bytes that it
 /// read: writes compare them.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The id of an alert: 16 hexadecimal digits of the time at which it first opened, and 16 of a digest. Ids of a
 /// tenant sort by time.
@@ -66,6 +71,8 @@ pub struct Alert {
     pub latches: bool,
     /// What people did about it.
     pub acts: Acts,
+    /// The latest news, which targets are told.
+    pub latest: Latest,
 }
 
 /// Why an alert was retracted.
@@ -155,6 +162,11 @@ impl AlertId {
         Self(format!("{}{digest}", time_key(episode.opened.at)).into())
     }
 
+    /// An id that consists of a time.
+    pub(in crate::outputs) fn of_time(at: Timestamp) -> Self {
+        Self(format!("{}{:016}", time_key(at), 0).into())
+    }
+
     /// Reads an id. `None`: it has another form.
     pub fn parse(text: &str) -> Option<Self> {
         let is_id =
@@ -165,6 +177,13 @@ impl AlertId {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// When the alert first opened.
+    pub fn first_opened_at(&self) -> Timestamp {
+        let key = self.0.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let at = key.and_then(|key| Timestamp::from_micros((key ^ (1 << 63)).cast_signed()));
+        at.unwrap_or(Timestamp::MIN)
     }
 }
 

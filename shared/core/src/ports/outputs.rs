@@ -8,6 +8,7 @@ use crate::base::id::SubjectKey;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::outputs::alerts::{AlertList, AlertPage, AlertWrite, Reflected, SubjectAlerts};
+use crate::outputs::received::{ReceivedAlert, ReceivedList, ReceivedPage};
 use crate::outputs::timers::sweeping::SweepState;
 use crate::outputs::timers::{Entries, Minute, Partition, Replaced, Timer, TimerKey};
 
@@ -102,4 +103,23 @@ pub trait Alerts: Send + Sync {
         tenant: &TenantScope,
         page: &AlertPage,
     ) -> impl Future<Output = Result<Metered<AlertList>, Unavailable>> + Send;
+}
+
+/// Stores alerts that other systems posted.
+pub trait ReceivedAlerts: Send + Sync {
+    /// Puts alerts of a tenant, each in the place of the one with its sort key. After an error, some may be stored; all
+    /// can be put again. 1 write unit for each KB of an alert.
+    fn put_received(
+        &self,
+        tenant: &TenantScope,
+        alerts: &[ReceivedAlert],
+    ) -> impl Future<Output = Result<Units, Unavailable>> + Send;
+
+    /// Lists alerts of a tenant, the newest beginning first, strongly consistent. One call: it may return fewer than
+    /// the limit and say that more follow. 1 read unit for each 4 KB.
+    fn list_received(
+        &self,
+        tenant: &TenantScope,
+        page: &ReceivedPage,
+    ) -> impl Future<Output = Result<Metered<ReceivedList>, Unavailable>> + Send;
 }

@@ -96,6 +96,7 @@ impl Checked {
         for tenant in &self.tenants {
             names.insert(DocumentName::Tenant(tenant.content.id.clone()));
             names.insert(DocumentName::Contract(tenant.content.default_contract.clone()));
+            names.insert(DocumentName::Rules(tenant.content.id.clone()));
             let keys = tenant.content.keys.iter();
             names.extend(keys.map(|key| DocumentName::Key(key.sha256.clone())));
         }

@@ -11,6 +11,7 @@ mod feeds;
 mod identity;
 mod placement;
 mod rules;
+mod targets;
 
 use std::collections::BTreeSet;
 

@@ -97,6 +97,12 @@ async fn process<W: ReplayPorts, S: Sources>(
                 take_subject(runner, subject).await?;
             }
         }
+        Opened::Notification(look) => {
+            effects.add(RESENT, 1);
+            if !runner.run.dry_run {
+                runner.ports.send_looks(&[look], 0).await?;
+            }
+        }
         Opened::Message { message_id, body } => {
             return take_message(runner, letter, (&message_id, &body), effects).await;
         }

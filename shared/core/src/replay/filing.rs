@@ -1,7 +1,7 @@
 //! Turns every message of the dead-letter queue into a letter. An envelope becomes the letter of
 //! its record, a part of an envelope adds its chunk, and Lambda's message about a discarded batch
-//! becomes a batch reference. A message about an unsent commit becomes a letter of its subject. Any other message is kept whole for the operator, with the code
-//! `malformed_json`.
+//! becomes a batch reference. A message about an unsent commit or notification becomes a letter of its
+//! subject. Any other message is kept whole for the operator, with the code `malformed_json`.
 //!
 //! The same message always gives the same letter, so storing it again is idempotent.
 
@@ -21,6 +21,7 @@ use crate::dead_letter::on_failure::{self, GivenUp};
 use crate::dead_letter::origin::{Origin, Other};
 use crate::dead_letter::text::{bounded, bounded_source};
 use crate::dead_letter::unsent::{UNDELIVERABLE, Unsent};
+use crate::dead_letter::untold::Untold;
 use crate::event::digest;
 use crate::intake::record::letter_id;
 use crate::ports::Letters;
@@ -61,6 +62,9 @@ pub fn read(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavailab
     }
     if let Some(unsent) = Unsent::read(received.body) {
         return of_unsent(received, unsent, now);
+    }
+    if let Some(untold) = Untold::read(received.body) {
+        return of_untold(received, untold, now);
     }
     let given_up = on_failure::read(received.body);
     let given_up = given_up.or_else(|| on_failure::read_notification(received.body));
@@ -131,7 +135,10 @@ fn of_given_up(
     let GivenUp { origin, at, attempts, payload } = given_up;
     let condition = match &origin {
         Other::Batch { condition, .. } => condition.as_str(),
-        Other::Object { .. } | Other::Commit { .. } | Other::Message { .. } => "see the object",
+        Other::Object { .. }
+        | Other::Commit { .. }
+        | Other::Notification { .. }
+        | Other::Message { .. } => "see the object",
     };
     let attempts = attempts.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
     let with = if payload.is_some() { "yes" } else { "no" };
@@ -163,6 +170,23 @@ fn of_unsent(
     let id = letter_id(Some(stamp), &digest(&parts));
     let owner = Owner::Tenant(TenantScope::by_queue(tenant));
     let (code, subject, origin) = (UNDELIVERABLE, Some(subject), Other::Commit { commit });
+    of_body(received, now, Foreign { owner, id, stamp, code, subject, message, origin })
+}
+
+/// News that are given up again, after a replay, have one letter.
+fn of_untold(
+    received: &Received<'_>,
+    (tenant, untold): (TenantId, Untold),
+    now: Timestamp,
+) -> Result<Filing, Unavailable> {
+    let Untold { untold: look, news: _, number, message, given_up_at: stamp } = untold;
+    let (alert, target) = (look.alert.as_str().to_owned(), look.target);
+    let number = number.to_string();
+    let parts = ["untold", tenant.as_str(), &alert, &number, &target];
+    let id = letter_id(Some(stamp), &digest(&parts.map(str::as_bytes)));
+    let owner = Owner::Tenant(TenantScope::by_queue(tenant));
+    let origin = Other::Notification { alert, target };
+    let (code, subject) = (UNDELIVERABLE, look.subject);
     of_body(received, now, Foreign { owner, id, stamp, code, subject, message, origin })
 }
 

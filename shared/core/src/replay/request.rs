@@ -8,6 +8,7 @@ use crate::base::id::{SubjectId, TenantId};
 use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::UNAVAILABLE;
 use crate::dead_letter::letter::{Letter, Owner, State, UNDELIVERED};
+use crate::dead_letter::unsent::UNDELIVERABLE;
 use crate::intake::record::is_letter_id;
 use crate::pipeline::Known;
 
@@ -28,7 +29,7 @@ pub const BY_BYTES: usize = 256;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
-    /// A rejection code, `undelivered` or `unavailable`.
+    /// A rejection code, `undelivered`, `undeliverable` or `unavailable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The contract that rejected the record.
@@ -200,5 +201,6 @@ impl Filter {
 
 /// Whether a letter can have this code.
 pub fn is_code(text: &str) -> bool {
-    text == UNDELIVERED || text == UNAVAILABLE || Code::ALL.iter().any(|code| code.as_str() == text)
+    [UNDELIVERED, UNDELIVERABLE, UNAVAILABLE].contains(&text)
+        || Code::ALL.iter().any(|code| code.as_str() == text)
 }

@@ -21,6 +21,7 @@ use crate::base::time::Timestamp;
 use crate::ledger::Head;
 use crate::ledger::touch::Touch;
 use crate::outputs::alerts::effect::{Effect, Work, earliest_added, effect, entries_of};
+use crate::outputs::alerts::latest::Backlog;
 use crate::outputs::alerts::reconcile::KnownEpisodes;
 use crate::outputs::alerts::{Alert, AlertState, AlertWrite, Cause, Reflected, SubjectAlerts};
 use crate::outputs::changes::{Changes, CommitId, Extent};
@@ -191,6 +192,7 @@ impl<P: Ports + Alerts> Planning<'_, P> {
             episodes: Vec::new(),
             seen_by: self.commit,
             cause: Cause::History,
+            backlog: Backlog::default(),
         };
         let known = self.known_episodes(None).await?.unwrap_or(none);
         let stored = self.alerts(Timestamp::MIN).await?;

@@ -29,6 +29,11 @@ impl World {
             if alert.sort_key() != *key {
                 return Err(format!("{key}: not the key of {alert:?}"));
             }
+            // A target has looked at the latest news.
+            let looked_at = state.outputs.looked_at.get(&(alert.id.clone(), "ops".to_owned()));
+            if looked_at != Some(&alert.latest.number) {
+                return Err(format!("nobody was told to look: {looked_at:?} {alert:?}"));
+            }
             stored.entry(subject.clone()).or_default().push(alert);
         }
         let subjects: BTreeSet<String> = state.heads.keys().cloned().collect();

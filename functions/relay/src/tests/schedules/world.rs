@@ -87,7 +87,11 @@ fn rules(version: u32) -> Value {
         hotter["severity"] = json!("error");
         json!([hotter, often, quiet, both, silent(200)])
     };
-    json!({ "tenant": "demo", "rules": rules })
+    let mut document = json!({ "tenant": "demo", "rules": rules });
+    for rule in document["rules"].as_array_mut().expect("a list") {
+        rule["targets"] = json!(["ops"]);
+    }
+    document
 }
 
 impl World {

@@ -163,7 +163,7 @@ mod tests {
     use drover_core::base::id::{SubjectId, TenantId};
     use drover_core::base::severity::Severity;
     use drover_core::outputs::alerts::acts::Acts;
-    use drover_core::outputs::alerts::{AlertId, Cause, Retraction};
+    use drover_core::outputs::alerts::{AlertId, Cause, Latest, Retraction};
     use drover_core::view::rules::{Ending, Episode, Moment};
 
     use super::*;
@@ -192,7 +192,8 @@ mod tests {
             value: None,
         };
         let id = AlertId::parse(&"0a".repeat(16)).expect("an id");
-        Alert { id, episode, retracted: None, latches: false, acts: Acts::default() }
+        let (acts, latest) = (Acts::default(), Latest::default());
+        Alert { id, episode, retracted: None, latches: false, acts, latest }
     }
 
     fn closed() -> Alert {

@@ -7,9 +7,10 @@ use crate::base::id::SubjectKey;
 use crate::base::scope::TenantScope;
 use crate::base::time::Timestamp;
 use crate::outputs::alerts::{AlertList, AlertPage, AlertWrite, Reflected, SubjectAlerts};
+use crate::outputs::received::{ReceivedAlert, ReceivedList, ReceivedPage};
 use crate::outputs::timers::sweeping::SweepState;
 use crate::outputs::timers::{Entries, Minute, Partition, Replaced, Timer, TimerKey};
-use crate::ports::{Alerts, Timers};
+use crate::ports::{Alerts, ReceivedAlerts, Timers};
 
 impl<P: Timers> Timers for Faulty<P> {
     async fn put_entry(&self, timer: &Timer) -> Result<Units, Unavailable> {
@@ -83,5 +84,23 @@ impl<P: Alerts> Alerts for Faulty<P> {
         page: &AlertPage,
     ) -> Result<Metered<AlertList>, Unavailable> {
         self.call(Call::AlertRead, self.ports.list_alerts(tenant, page)).await
+    }
+}
+
+impl<P: ReceivedAlerts> ReceivedAlerts for Faulty<P> {
+    async fn put_received(
+        &self,
+        tenant: &TenantScope,
+        alerts: &[ReceivedAlert],
+    ) -> Result<Units, Unavailable> {
+        self.call(Call::AlertWrite, self.ports.put_received(tenant, alerts)).await
+    }
+
+    async fn list_received(
+        &self,
+        tenant: &TenantScope,
+        page: &ReceivedPage,
+    ) -> Result<Metered<ReceivedList>, Unavailable> {
+        self.call(Call::AlertRead, self.ports.list_received(tenant, page)).await
     }
 }

@@ -3,7 +3,8 @@
 //! An act never changes an episode: the history alone decides when a condition held.
 
 use super::acts::{Act, Remark, Snooze};
-use super::{Alert, AlertState};
+use super::{Alert, AlertState, News};
+use crate::outputs::changes::CommitId;
 
 /// Why an act is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,11 +24,11 @@ pub enum Refusal {
 
 impl Alert {
     /// The alert after an act. To close a closed alert again changes nothing: the first request may have failed after
-    /// it was stored.
+    /// it was stored. `reflected`: the commit that the alert reflects.
     ///
     /// # Errors
     /// [`Refusal`]: the act makes no sense in the state of the alert.
-    pub fn acted(&self, act: Act, remark: Remark) -> Result<Self, Refusal> {
+    pub fn acted(&self, act: Act, remark: Remark, reflected: CommitId) -> Result<Self, Refusal> {
         let state = self.state();
         if act == Act::Close && state == AlertState::Resolved && self.acts.closed.is_some() {
             return Ok(self.clone());
@@ -45,6 +46,11 @@ impl Alert {
             Act::Close if self.latches => return Err(Refusal::StillHolds),
             Act::Close => return Err(Refusal::NotLatching),
         }
-        Ok(Self { acts, ..self.clone() })
+        let acted = Self { acts, ..self.clone() };
+        Ok(match act {
+            Act::Acknowledge => acted.with_act(News::Acknowledged, reflected),
+            Act::Close => acted.with_act(News::Resolved, reflected),
+            Act::Snooze(_) | Act::Disable | Act::Enable => acted,
+        })
     }
 }

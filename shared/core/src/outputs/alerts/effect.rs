@@ -12,6 +12,7 @@ use crate::base::time::Timestamp;
 use crate::event::Entry;
 use crate::ledger::Head;
 use crate::outputs::alerts::Cause;
+use crate::outputs::alerts::latest::Backlog;
 use crate::outputs::alerts::reconcile::KnownEpisodes;
 use crate::outputs::changes::{Changes, Extent, Staleness};
 use crate::view::Specs;
@@ -106,12 +107,15 @@ fn by_images(
     }
     let received = changes.entered.iter().find(|entry| Some(&entry.position) == from.as_ref());
     let received = received.map(|entry| entry.ingested_at);
+    let mut backlog = Backlog::default();
+    backlog.add(now.iter().copied(), after.episodes());
     let known = KnownEpisodes {
         from: begins_at,
         last_at: after.last_at(),
         episodes: after.episodes().to_vec(),
         seen_by: changes.commit,
         cause: from.map_or(Cause::History, |from| Cause::event(&from, received)),
+        backlog,
     };
     Effect { work: Work::Known(Box::new(known)), next_look }
 }

@@ -13,6 +13,7 @@
 use crate::base::id::SubjectKey;
 use crate::base::time::Timestamp;
 use crate::outputs::alerts::acts::Acts;
+use crate::outputs::alerts::latest::{Backlog, Latest};
 use crate::outputs::alerts::{Alert, AlertId, AlertWrite, Cause, Retraction, expiry, time_key};
 use crate::outputs::changes::CommitId;
 use crate::view::rules::Episode;
@@ -33,6 +34,8 @@ pub struct KnownEpisodes {
     pub seen_by: CommitId,
     /// What changed the history.
     pub cause: Cause,
+    /// Which episodes were opened by events of a backlog.
+    pub backlog: Backlog,
 }
 
 impl KnownEpisodes {
@@ -96,7 +99,9 @@ impl KnownEpisodes {
             };
             acts.closed = acts.closed.filter(|_| episode.closed.is_some());
             let (episode, latches) = (episode.clone(), latches(episode));
-            let new = Some(Alert { id, episode, retracted: None, latches, acts });
+            let latest = Latest::default();
+            let new = Alert { id, episode, retracted: None, latches, acts, latest };
+            let new = Some(new.with_news(old.as_ref(), &self.backlog, self.seen_by));
             if old != new {
                 writes.push(AlertWrite { old, new });
             }
@@ -113,7 +118,8 @@ impl KnownEpisodes {
         let until = alert.ended_at().or(self.last_at).unwrap_or(alert.episode.opened.at);
         let until = until.max(alert.episode.opened.at);
         let retracted = Some(Retraction { cause: self.cause.clone(), until });
-        Alert { retracted, ..alert.clone() }
+        let new = Alert { retracted, ..alert.clone() };
+        new.with_news(Some(alert), &self.backlog, self.seen_by)
     }
 }
 

@@ -23,11 +23,12 @@ impl Checked {
         stored: &Stored,
         applied: (&str, Timestamp),
     ) -> (Vec<(TenantId, StoredRules)>, Vec<Refusal>) {
-        let (mut versions, mut refusals) = (Vec::new(), Vec::new());
+        let (mut versions, mut refusals) = (Vec::new(), self.missing_targets(stored));
         for rules in &self.rules {
             let declared = self.declared(&rules.content, stored);
             let faults = rules.content.against(&declared).err().unwrap_or_default();
             let faults = faults.into_iter().chain(self.unknown_tenant(&rules.content, stored));
+            let faults = faults.chain(self.unknown_targets(&rules.content, stored));
             refusals.extend(faults.map(|fault| rules.refusal(fault)));
             let tenant = rules.content.tenant.clone();
             let before = stored.get(&DocumentName::Rules(tenant.clone())).map(StoredRules::parse);

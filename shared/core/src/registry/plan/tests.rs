@@ -158,7 +158,7 @@ fn a_plan_reads_the_named_documents_and_their_references() {
     let reads = checked.reads();
     let keys: Vec<String> = reads.iter().map(DocumentName::storage_key).collect();
     let key = format!("K#{}", "1".repeat(64));
-    assert_eq!(keys, ["T#a", "C#c", "C#one", "C#telemetry", "R#t", key.as_str(), "REV"]);
+    assert_eq!(keys, ["T#a", "C#c", "C#one", "C#telemetry", "A#a", "R#t", key.as_str(), "REV"]);
 }
 
 /// The revision document without the versions of the contracts.

@@ -68,8 +68,8 @@ pub async fn act<P: Ports + Alerts>(
             closed_from = Timestamp::MIN;
             continue;
         };
-        let acted = old.acted(act, remark.clone())?;
         let commit = reflected.map_or(CommitId::default(), |reflected| reflected.commit);
+        let acted = old.acted(act, remark.clone(), commit)?;
         let new = Reflected { commit, revision: ports.random() };
         let write = AlertWrite { old: Some(old), new: Some(acted.clone()) };
         let written = ports.write_alerts(&subject, reflected, new, &[write], ports.now()).await?;

@@ -11,6 +11,7 @@ use crate::event::Entry;
 use crate::ledger::range_read::{HistoryRange, Order, Portion};
 use crate::ledger::read::Question;
 use crate::outputs::alerts::effect::cause_at;
+use crate::outputs::alerts::latest::Backlog;
 use crate::outputs::alerts::reconcile::KnownEpisodes;
 use crate::outputs::changes::CommitId;
 use crate::ports::{Alerts, Ports};
@@ -38,16 +39,25 @@ impl<P: Ports + Alerts> Planning<'_, P> {
         let Some(mut fold) = self.before(begins_at).await? else { return Ok(None) };
         let cause = cause_at(from.as_ref(), &portion.entries);
         let (mut specs, mut seen_by) = (Specs::default(), self.commit);
+        let mut backlog = Backlog::default();
         loop {
             let head = &portion.head;
             seen_by = seen_by.max(CommitId { era: head.era, version: head.version });
             self.complete(&mut specs, &portion.entries).await?;
             fold.take(&portion.entries, &specs);
+            backlog.add(&portion.entries, fold.episodes());
             let Some(next) = portion.next.take() else {
                 fold.look(head.looked_until, &specs);
                 let (episodes, last_at) = (fold.episodes().to_vec(), fold.last_at());
                 let from = begins_at;
-                return Ok(Some(KnownEpisodes { from, last_at, episodes, seen_by, cause }));
+                return Ok(Some(KnownEpisodes {
+                    from,
+                    last_at,
+                    episodes,
+                    seen_by,
+                    cause,
+                    backlog,
+                }));
             };
             range.beyond = Some(next);
             let Some(following) = self.portion(&range).await? else { return Ok(None) };

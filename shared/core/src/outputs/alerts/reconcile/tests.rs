@@ -11,6 +11,7 @@ use crate::base::severity::Severity;
 use crate::outputs::alerts::AlertState;
 use crate::outputs::alerts::acting::Refusal;
 use crate::outputs::alerts::acts::{Act, Remark};
+use crate::outputs::alerts::latest::Backlog;
 use crate::view::rules::{Ending, Moment};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -52,6 +53,7 @@ impl Stored {
             episodes: episodes.to_vec(),
             seen_by: CommitId { era: 0, version: self.version },
             cause: Cause::History,
+            backlog: Backlog::default(),
         };
         let is_read = |alert: &&Alert| alert.closed_at().is_none_or(|at| at >= known.closed_from());
         let read = self.alerts.iter().filter(is_read).cloned().collect();
@@ -114,7 +116,7 @@ fn an_alert_that_comes_back_has_its_id_again() {
 fn acted(stored: &mut Stored, act: Act) -> Result<(), Refusal> {
     let remark = Remark { by: "key:1".into(), at: second(1_500), note: "on it".into() };
     let alert = stored.alerts.first_mut().expect("an alert");
-    *alert = alert.acted(act, remark)?;
+    *alert = alert.acted(act, remark, CommitId::default())?;
     Ok(())
 }
 

@@ -95,3 +95,53 @@ fn a_stored_version_is_folded_by_the_kinds_of_its_time() {
     let Watch::Absence { kinds, .. } = &compiled.rules["s"].watch else { panic!("{compiled:?}") };
     assert_eq!(kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(), ["thing"]);
 }
+
+fn told(targets: &[&str]) -> Value {
+    let mut rule = above("m", 30);
+    rule["targets"] = json!(targets);
+    rule
+}
+
+fn with_targets(names: &[&str]) -> Vec<Text> {
+    let target = |name: &&str| json!({"id": name, "kind": "sns", "topic": "arn:aws:sns:eu-central-1:111122223333:t"});
+    let targets: Vec<Value> = names.iter().map(target).collect();
+    tenants(&[json!({"id": "a", "targets": targets})]).tenants
+}
+
+#[test]
+fn rules_name_only_targets_that_their_tenant_has() {
+    let contracts = contracts(&[contract("mine", &[("m", "/m")])]).contracts;
+    let both = |names: &[&str], rules: Text| Submitted {
+        tenants: with_targets(names),
+        contracts: contracts.clone(),
+        rules: vec![rules],
+        topics: None,
+    };
+    let mut stored = applied(&both(&["ops", "am"], rules("a", &[told(&["ops"])])));
+    let faults = |submitted: &Submitted, stored: &Stored| -> Vec<(String, String)> {
+        let plan = submitted.check().expect("documents").plan(stored, (BY, at(NOW)));
+        let refusals = plan.err().unwrap_or_default();
+        refusals.into_iter().map(|one| (one.fault.path, one.fault.message)).collect()
+    };
+    // Other rules, with the stored tenant and with a submitted one.
+    let unknown = |path: &str| {
+        (
+            path.to_owned(),
+            "the tenant's document has no target with this name: target=`x`".to_owned(),
+        )
+    };
+    let other = only(rules("a", &[told(&["am", "x"])]));
+    assert_eq!(faults(&other, &stored), [unknown("/rules/0/targets/1")]);
+    assert_eq!(
+        faults(&both(&["am"], rules("a", &[told(&["x"])])), &stored),
+        [unknown("/rules/0/targets/0")]
+    );
+    // The tenant loses a target that the stored rules name.
+    let less = Submitted { tenants: with_targets(&["am"]), ..Submitted::default() };
+    let message = "the tenant's alert rules name another target: rule=`r` target=`ops`";
+    assert_eq!(faults(&less, &stored), [("/targets".to_owned(), message.to_owned())]);
+    // Both change together.
+    let next = plan(&both(&["am"], rules("a", &[told(&["am"])])), &stored);
+    apply(&mut stored, next);
+    assert_eq!(faults(&less, &stored), []);
+}

@@ -1,0 +1,327 @@
+//! Handles one message: decides what to tell the target, tells it, and records how that went.
+//!
+//! A try is recorded before it is made, under a condition: two messages about the same news do not make it at the same
+//! time, and news that may have arrived are known. What a target took is recorded afterwards. If the function stops in
+//! between, the target is told again under the same id.
+
+use drover_core::base::cost::{Metered, Units};
+use drover_core::base::error::Unavailable;
+use drover_core::base::metrics::{Counts, Metric};
+use drover_core::base::scope::TenantScope;
+use drover_core::base::time::Timestamp;
+use drover_core::dead_letter::untold::Untold;
+use drover_core::event::digest;
+use drover_core::intake::tenant::{Status, Target, Tenant};
+use drover_core::outputs::alerts::News;
+use drover_core::outputs::notifications::decision::{Next, Standing, Wants, next};
+use drover_core::outputs::notifications::deliveries::{DeliveriesOf, DeliveryChange, SwitchedOff};
+use drover_core::outputs::notifications::told::{Content, MAX_WAIT_SECONDS};
+use drover_core::outputs::notifications::{Look, Notification, Told};
+
+use crate::alert::About;
+use crate::sending::{NotSent, Sender};
+use crate::{Notify, NotifyPorts};
+
+/// When the message of a suspended tenant is looked at again, in seconds.
+const SUSPENDED_SECONDS: u32 = 1_800;
+/// When a message is looked at again that lost a race, in seconds.
+const RACE_SECONDS: u32 = 5;
+/// The longest delay of a message that is sent.
+const MAX_DELAY_SECONDS: i64 = 900;
+/// How long the record of a switched-off target is kept, in seconds.
+const SWITCH_SECONDS: i64 = 400 * 24 * 60 * 60;
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is done.
+    Done,
+    /// It is received again after so many seconds.
+    Later(u32),
+}
+
+/// A message and what it is about.
+struct Looking<'a> {
+    look: &'a Look,
+    scope: TenantScope,
+    of: DeliveriesOf,
+    tenant: &'a Tenant,
+    target: Option<&'a Target>,
+    about: About,
+    stored: Option<String>,
+    told: Told,
+    units: Units,
+}
+
+impl Looking<'_> {
+    fn wants(&self) -> Wants {
+        self.target.map_or(Wants::default(), |target| Wants {
+            moved: target.moved,
+            repeats: target.endpoint.forgets(),
+        })
+    }
+}
+
+impl<W: NotifyPorts, S: Sender> Notify<W, S> {
+    /// Handles a message.
+    pub(crate) async fn look(
+        &self,
+        look: &Look,
+        counts: &mut Counts,
+    ) -> Result<Outcome, Unavailable> {
+        let Some(id) = look.tenant() else { return Ok(Outcome::Done) };
+        let Some(tenant) = self.registry.tenant(&id, self.ports.now(), &self.ports).await? else {
+            return Ok(Outcome::Done);
+        };
+        if tenant.status == Status::Suspended {
+            return Ok(Outcome::Later(SUSPENDED_SECONDS));
+        }
+        let scope = TenantScope::by_queue(id);
+        let of = DeliveriesOf::Alert(look.alert.clone());
+        let Metered { answer: deliveries, mut units } = self.ports.deliveries(&scope, &of).await?;
+        let about = self.about((look, &scope), &deliveries, &mut units).await?;
+        let told = deliveries.told(&look.target)?;
+        let stored = deliveries.by_target.get(&look.target).cloned();
+        let target = tenant.targets.iter().find(|target| target.id == look.target);
+        let tenant = &*tenant;
+        let mut looking = Looking { look, scope, of, tenant, target, about, stored, told, units };
+        let outcome = self.decide(&mut looking, counts).await;
+        counts.add_units(looking.units);
+        outcome
+    }
+
+    async fn decide(
+        &self,
+        looking: &mut Looking<'_>,
+        counts: &mut Counts,
+    ) -> Result<Outcome, Unavailable> {
+        let standing = self.standing(&looking.about, looking.tenant, &mut looking.units).await?;
+        let now = self.ports.now();
+        match next(standing, &looking.told, (looking.wants(), looking.look.again), now) {
+            Next::Nothing => Ok(Outcome::Done),
+            Next::Wait(until) => Ok(Outcome::Later(seconds(now, until))),
+            Next::Repeat(due) => self.look_again(looking, due).await,
+            Next::Tell(news, number) => self.tell(looking, standing, (news, number), counts).await,
+        }
+    }
+
+    /// Tells the target.
+    async fn tell(
+        &self,
+        looking: &mut Looking<'_>,
+        standing: Option<Standing>,
+        (news, number): (News, u32),
+        counts: &mut Counts,
+    ) -> Result<Outcome, Unavailable> {
+        let now = self.ports.now();
+        let look = looking.look;
+        let Some(target) = looking.target else {
+            let why = "the tenant's document has no target with this name";
+            return self.give_up(looking, (news, number), why, counts).await;
+        };
+        if let Some(off) = self.switched_off(looking, target).await?
+            && !matches!(looking.about, About::Simulated(_))
+        {
+            let why = format!("the target is switched off: {}", off.reason);
+            return self.give_up(looking, (news, number), &why, counts).await;
+        }
+        let alert = self.shown(&looking.about, (look, news)).await?;
+        let tenant = looking.tenant.id.clone();
+        let id = Notification::id(&tenant, &look.alert, (news, number), &look.target);
+        let notification = Notification { id, news, tenant, alert, at: now };
+        let content = standing.map(|standing| standing.content).unwrap_or_default();
+        let begun = looking.told.begun((news, number), content, now);
+        if !self.record(looking, begun).await? {
+            return Ok(Outcome::Later(RACE_SECONDS));
+        }
+        let sent = self.sender.send(target, &notification).await;
+        let now = self.ports.now();
+        let (tenant, name) = (&*look.tenant, &*look.target);
+        match sent {
+            Ok(()) => {
+                counts.add(Metric::NotificationsSent);
+                self.record(looking, looking.told.taken(now)).await?;
+                self.switch_on(looking, target).await?;
+                self.follow(looking, standing).await
+            }
+            Err(NotSent::Gone { reason }) => {
+                counts.add(Metric::NotificationsFailed);
+                tracing::error!(tenant, target = name, reason, "a target is switched off");
+                self.switch_off(looking, target, &reason).await?;
+                self.give_up(looking, (news, number), &reason, counts).await
+            }
+            Err(NotSent::Failed { reason, wait_seconds }) => {
+                counts.add(Metric::NotificationsFailed);
+                tracing::warn!(
+                    tenant,
+                    target = name,
+                    reason,
+                    "a target did not take a notification"
+                );
+                let failed = looking.told.failed(&reason, wait_seconds, now);
+                let trying = failed.trying.clone();
+                match trying.filter(|trying| !trying.is_given_up) {
+                    Some(trying) => {
+                        self.record(looking, failed).await?;
+                        Ok(Outcome::Later(seconds(now, trying.next_at)))
+                    }
+                    None => self.give_up(looking, (news, number), &reason, counts).await,
+                }
+            }
+        }
+    }
+
+    /// Makes a dead letter of news, and then records that they are given up.
+    async fn give_up(
+        &self,
+        looking: &mut Looking<'_>,
+        (news, number): (News, u32),
+        why: &str,
+        counts: &mut Counts,
+    ) -> Result<Outcome, Unavailable> {
+        let (look, now) = (looking.look, self.ports.now());
+        let (tenant, target) = (&*look.tenant, &*look.target);
+        tracing::error!(tenant, target, why, "a notification is given up");
+        let letter = Untold::of(look, (news, number), why, now).message()?;
+        for sent in self.ports.send_letters(&[letter]).await {
+            sent?;
+        }
+        counts.add(Metric::DeadLettersSent);
+        counts.add(Metric::NotificationsGivenUp);
+        let trying = looking.told.trying.as_ref();
+        let was_tried = trying.is_some_and(|trying| (trying.news, trying.number) == (news, number));
+        let told = match was_tried {
+            true => looking.told.given_up(why),
+            // No try was made, so the target cannot know.
+            false => Told {
+                may_know: looking.told.may_know,
+                ..looking.told.begun((news, number), Content::default(), now).given_up(why)
+            },
+        };
+        self.record(looking, told).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// What follows when everything is told: a simulated alert ends, and a target that forgets is told again.
+    async fn follow(
+        &self,
+        looking: &mut Looking<'_>,
+        standing: Option<Standing>,
+    ) -> Result<Outcome, Unavailable> {
+        let now = self.ports.now();
+        if let About::Simulated(simulated) = &looking.about
+            && now < simulated.closes_at()
+        {
+            let closes_at = simulated.closes_at();
+            return self.look_again(looking, closes_at).await;
+        }
+        match next(standing, &looking.told, (looking.wants(), false), now) {
+            Next::Repeat(due) => self.look_again(looking, due).await,
+            Next::Nothing | Next::Wait(_) | Next::Tell(..) => Ok(Outcome::Done),
+        }
+    }
+
+    /// Sends a message like this one, which is received at this time.
+    async fn look_again(
+        &self,
+        looking: &Looking<'_>,
+        due: Timestamp,
+    ) -> Result<Outcome, Unavailable> {
+        let wait = i64::from(seconds(self.ports.now(), due)).min(MAX_DELAY_SECONDS);
+        let look = Look { again: false, ..looking.look.clone() };
+        self.ports.send_looks(&[look], u32::try_from(wait).unwrap_or_default()).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// Stores what the target was told. Returns whether nobody else changed it.
+    async fn record(&self, looking: &mut Looking<'_>, told: Told) -> Result<bool, Unavailable> {
+        let new = told.stored()?;
+        let change = DeliveryChange {
+            target: &looking.look.target,
+            expected: looking.stored.as_deref(),
+            new: &new,
+            expires_at: told.expires_at(self.ports.now()),
+        };
+        let replaced = self.ports.replace_delivery(&looking.scope, &looking.of, change).await?;
+        looking.units += replaced.units;
+        if replaced.answer {
+            looking.stored = Some(new);
+            looking.told = told;
+        }
+        Ok(replaced.answer)
+    }
+
+    async fn switched_off(
+        &self,
+        looking: &mut Looking<'_>,
+        target: &Target,
+    ) -> Result<Option<SwitchedOff>, Unavailable> {
+        let read = self.ports.deliveries(&looking.scope, &DeliveriesOf::Switches).await?;
+        looking.units += read.units;
+        let stored = read.answer.by_target.get(&target.id);
+        let off = stored.map(|stored| SwitchedOff::read(stored)).transpose()?;
+        Ok(off.filter(|off| off.since.is_some() && off.document == document(target)))
+    }
+
+    async fn switch_off(
+        &self,
+        looking: &mut Looking<'_>,
+        target: &Target,
+        reason: &str,
+    ) -> Result<(), Unavailable> {
+        let since = Some(self.ports.now());
+        let off = SwitchedOff { since, reason: reason.to_owned(), document: document(target) };
+        self.switch(looking, target, &off).await
+    }
+
+    /// After a test arrived, the target is on again.
+    async fn switch_on(
+        &self,
+        looking: &mut Looking<'_>,
+        target: &Target,
+    ) -> Result<(), Unavailable> {
+        if !matches!(looking.about, About::Simulated(_)) {
+            return Ok(());
+        }
+        if self.switched_off(looking, target).await?.is_none() {
+            return Ok(());
+        }
+        let on = SwitchedOff { since: None, reason: String::new(), document: document(target) };
+        self.switch(looking, target, &on).await
+    }
+
+    async fn switch(
+        &self,
+        looking: &mut Looking<'_>,
+        target: &Target,
+        new: &SwitchedOff,
+    ) -> Result<(), Unavailable> {
+        let of = DeliveriesOf::Switches;
+        let read = self.ports.deliveries(&looking.scope, &of).await?;
+        let stored = read.answer.by_target.get(&target.id).cloned();
+        let (new, now) = (new.stored()?, self.ports.now());
+        let change = DeliveryChange {
+            target: &target.id,
+            expected: stored.as_deref(),
+            new: &new,
+            expires_at: now.plus_seconds(SWITCH_SECONDS).whole_seconds(),
+        };
+        // If another message was faster, it wrote the same.
+        let replaced = self.ports.replace_delivery(&looking.scope, &of, change).await?;
+        looking.units += read.units;
+        looking.units += replaced.units;
+        Ok(())
+    }
+}
+
+/// A digest of a target's document: another document is another target.
+pub(crate) fn document(target: &Target) -> String {
+    digest(&[format!("{target:?}").as_bytes()])
+}
+
+/// The seconds until a time, rounded up: at least 1.
+fn seconds(now: Timestamp, until: Timestamp) -> u32 {
+    let micros = until.micros().saturating_sub(now.micros());
+    let seconds = micros.saturating_add(999_999) / 1_000_000;
+    u32::try_from(seconds.clamp(1, MAX_WAIT_SECONDS)).unwrap_or(1)
+}

@@ -1,0 +1,238 @@
+//! Tests of the notify function over ports in memory.
+
+mod schedules;
+mod world;
+
+use drover_core::base::severity::Severity;
+use drover_core::outputs::alerts::News;
+use drover_core::outputs::alerts::acts::Act;
+use drover_core::outputs::notifications::simulated::Simulated;
+use drover_core::ports::DeliveryRecords as _;
+
+use self::world::{Answer, OPS, World, second};
+
+const HOUR: i64 = 3_600;
+
+#[test]
+fn a_target_is_told_that_an_alert_opens_and_ends() {
+    let mut world = World::new();
+    world.open();
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened]);
+    world.resolve();
+    world.look();
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened, News::Resolved]);
+    world.look();
+    world.run();
+    assert_eq!(world.news(OPS).len(), 2, "nobody is told twice");
+}
+
+#[test]
+fn an_alert_that_is_over_before_anybody_was_told_is_told_to_nobody() {
+    let mut world = World::new();
+    world.open();
+    world.retract();
+    world.run();
+    assert_eq!(world.news(OPS), []);
+}
+
+#[test]
+fn news_that_failed_are_tried_at_their_times_and_then_become_a_dead_letter() {
+    let mut world = World::new();
+    world.answers(OPS, &[Answer::Failed; 8]);
+    world.open();
+    world.run();
+    let tries = world.tries(OPS);
+    let gaps: Vec<i64> = tries.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    assert_eq!(gaps, [5, 300, 1_800, 2 * HOUR, 5 * HOUR, 10 * HOUR, 10 * HOUR]);
+    assert!(tries.iter().all(|(_, id)| *id == tries[0].1), "one id for all tries");
+    let letters = world.letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!((letters[0].untold.target.as_str(), letters[0].news), (OPS, News::Opened));
+    assert_eq!(world.news(OPS), []);
+    world.look();
+    world.run();
+    assert_eq!(world.tries(OPS).len(), 8, "what is given up is not tried again");
+
+    world.send(letters[0].untold.clone());
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened], "a replay tells it");
+}
+
+#[test]
+fn an_end_is_told_where_a_try_that_failed_may_have_arrived() {
+    let mut world = World::new();
+    world.answers(OPS, &[Answer::Lost]);
+    world.open();
+    world.deliver_once();
+    world.pass(1);
+    world.resolve();
+    world.look();
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened, News::Resolved]);
+}
+
+#[test]
+fn a_target_that_asks_to_wait_is_obeyed() {
+    let mut world = World::new();
+    world.answers(OPS, &[Answer::Wait(900), Answer::Wait(9_999_999)]);
+    world.open();
+    world.run();
+    let tries = world.tries(OPS);
+    let gaps: Vec<i64> = tries.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    assert_eq!(gaps, [900, 10 * HOUR], "at most ten hours");
+}
+
+#[test]
+fn a_target_that_is_gone_is_switched_off_until_its_document_changes_or_a_test_arrives() {
+    let mut world = World::new();
+    world.answers(OPS, &[Answer::Gone]);
+    world.open();
+    world.run();
+    assert_eq!((world.tries(OPS).len(), world.letters().len()), (1, 1));
+    world.resolve();
+    world.look();
+    world.run();
+    assert_eq!((world.tries(OPS).len(), world.letters().len()), (1, 2), "its letters wait");
+    world.simulate(OPS);
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened, News::Resolved], "a test is sent all the same");
+    for letter in world.letters() {
+        world.send(letter.untold);
+    }
+    world.run();
+    assert_eq!(world.news(OPS).len(), 3, "the target is on again");
+}
+
+#[test]
+fn a_target_that_the_document_does_not_have_gets_a_letter() {
+    let mut world = World::new();
+    world.open();
+    let mut look = world.look_of(OPS);
+    look.target = "missing".to_owned();
+    world.send(look);
+    world.run();
+    let letters = world.letters();
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].message.contains("has no target with this name"), "{}", letters[0].message);
+}
+
+#[test]
+fn a_snoozed_or_disabled_alert_is_told_when_its_pause_ends() {
+    let mut world = World::new();
+    world.open();
+    world.act(Act::Disable);
+    world.run();
+    assert_eq!(world.news(OPS), []);
+    world.act(Act::Enable);
+    world.look();
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened]);
+    world.act(Act::Snooze(world.now().plus_seconds(HOUR)));
+    world.raise();
+    world.look();
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened]);
+    world.resolve();
+    world.look();
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened, News::Resolved], "an end is told also in a pause");
+}
+
+#[test]
+fn an_alert_of_a_backlog_is_recorded_and_told_to_nobody() {
+    let mut world = World::new();
+    world.open_by_backlog();
+    world.look();
+    world.run();
+    world.resolve();
+    world.look();
+    world.run();
+    assert_eq!(world.news(OPS), []);
+    assert!(world.letters().is_empty());
+}
+
+#[test]
+fn an_opening_that_has_to_be_settled_waits_for_that() {
+    let mut world = World::new();
+    world.settled_rule();
+    world.open();
+    world.deliver_once();
+    assert_eq!(world.news(OPS), []);
+    world.release();
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened]);
+    assert!(world.tries(OPS)[0].0 < world::NOW + 60, "before the subject counts as silent");
+}
+
+#[test]
+fn an_opening_of_a_subject_that_fell_silent_counts_as_settled_after_a_time() {
+    let mut world = World::new();
+    world.settled_rule();
+    world.open();
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened]);
+    let told_at = world.tries(OPS)[0].0 - world::NOW;
+    assert!((180..=240).contains(&told_at), "lateness 60 and idle 120 seconds: {told_at}");
+}
+
+#[test]
+fn an_alertmanager_is_told_again_while_an_alert_fires_and_twice_of_its_end() {
+    let mut world = World::new();
+    world.open();
+    world.run_until(NOW_AND_AN_HOUR);
+    let at: Vec<i64> = world.arrivals("am").iter().map(|(at, _)| at - world::NOW).collect();
+    assert!(at.windows(2).all(|pair| pair[1] - pair[0] <= 330), "{at:?}");
+    assert!((11..=13).contains(&at.len()), "one in five minutes: {at:?}");
+    world.resolve();
+    world.look();
+    world.run();
+    let ends = world.arrivals("am").into_iter().filter(|(_, news)| *news == News::Resolved);
+    assert_eq!(ends.count(), 2);
+    assert_eq!(world.news(OPS), [News::Opened, News::Resolved]);
+}
+
+const NOW_AND_AN_HOUR: i64 = world::NOW + HOUR;
+
+#[test]
+fn a_simulated_alert_goes_the_whole_way_and_ends_after_a_minute() {
+    let mut world = World::new();
+    let id = world.simulate(OPS);
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened, News::Resolved]);
+    let tries = world.tries(OPS);
+    assert_eq!(tries[1].0 - tries[0].0, 60);
+    let of = drover_core::outputs::notifications::deliveries::DeliveriesOf::Alert(id);
+    let read = futures_util::FutureExt::now_or_never(world.memory.deliveries(&world.scope(), &of));
+    let deliveries = read.unwrap().unwrap().answer;
+    assert_eq!(deliveries.to_json().unwrap()[0]["transition"], "resolved");
+    assert!(deliveries.simulated().unwrap().is_some());
+}
+
+#[test]
+fn an_alert_that_is_gone_is_withdrawn_where_it_was_told() {
+    let mut world = World::new();
+    world.open();
+    world.run();
+    world.forget();
+    world.look();
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened, News::Retracted]);
+}
+
+#[test]
+fn a_foreign_message_and_a_foreign_event_are_refused() {
+    let world = World::new();
+    assert_eq!(world.invoke_with("{}"), Ok(0), "an unreadable message is dropped");
+    let refused = world.invoke_raw(r#"{"Records":[{"eventSource":"aws:s3"}]}"#);
+    assert!(refused.unwrap_err().starts_with("this function accepts SQS messages"));
+}
+
+#[test]
+fn simulated_alerts_have_ids_of_their_own() {
+    let new =
+        |random| Simulated::new(Severity::Info, "a test".to_owned(), "ann", (second(5), random)).id;
+    assert_ne!(new(1), new(2));
+    assert_eq!(new(1).first_opened_at(), second(5));
+}

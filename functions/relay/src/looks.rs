@@ -1,0 +1,62 @@
+//! Has the targets of an alert's rule look at it, by messages in the queue of notifications.
+//!
+//! A message says nothing about the alert, so it may be sent too often. It is sent for each alert whose latest news were
+//! seen by this commit or a later one: if the relay died after it had stored them, the commit comes again.
+
+use drover_core::base::error::Unavailable;
+use drover_core::base::time::Timestamp;
+use drover_core::ledger::touch::Touch;
+use drover_core::outputs::alerts::{Alert, AlertState};
+use drover_core::outputs::changes::{Changes, Extent};
+use drover_core::outputs::notifications::Look;
+use drover_core::ports::FeedTarget;
+use drover_core::subject::alerts::AlertPlan;
+
+use crate::RelayPorts;
+use crate::subject::SubjectRun;
+
+/// How long after its end an alert is looked at when a subject is sent again, in seconds: its end may have been lost.
+const ENDED_SECONDS: i64 = 2 * 24 * 60 * 60;
+
+impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
+    /// Has targets look at the alerts of a plan that is written.
+    pub(crate) async fn have_looked_at(
+        &mut self,
+        plan: &AlertPlan,
+        changes: &Changes,
+    ) -> Result<(), Unavailable> {
+        let (relay, key) = (self.relay, &self.location.key);
+        let now = relay.ports.now();
+        let due = plan.alerts.iter().filter(|alert| is_due(alert, changes, now));
+        let due: Vec<&Alert> = due.chain(plan.deleted()).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let rules = relay.registry.rules_of(key.tenant(), now, &relay.ports).await?;
+        let Some(rules) = rules else { return Ok(()) };
+        let mut looks = Vec::new();
+        for alert in due {
+            let rules = rules.document(alert.episode.version);
+            let rule = rules.and_then(|rules| rules.rule(&alert.episode.rule));
+            let targets = rule.into_iter().flat_map(|(rule, _)| &rule.targets);
+            looks.extend(targets.map(|target| Look {
+                tenant: key.tenant().to_string(),
+                subject: Some(key.subject().to_string()),
+                alert: alert.id.clone(),
+                target: target.clone(),
+                again: false,
+            }));
+        }
+        if looks.is_empty() { Ok(()) } else { relay.ports.send_looks(&looks, 0).await }
+    }
+}
+
+fn is_due(alert: &Alert, changes: &Changes, now: Timestamp) -> bool {
+    let is_news = alert.latest.commit >= changes.commit;
+    let is_acted_on = changes.touched == Some(Touch::Acted);
+    let is_recent = || {
+        let ended_at = alert.ended_at().map(|at| at.plus_seconds(ENDED_SECONDS));
+        alert.state() == AlertState::Firing || ended_at.is_some_and(|until| until > now)
+    };
+    is_news || is_acted_on || (changes.extent == Extent::Whole && is_recent())
+}
