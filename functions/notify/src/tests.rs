@@ -196,6 +196,21 @@ fn an_alertmanager_is_told_again_while_an_alert_fires_and_twice_of_its_end() {
 const NOW_AND_AN_HOUR: i64 = world::NOW + HOUR;
 
 #[test]
+fn a_rise_is_told_although_the_opening_moved_afterwards() {
+    let mut world = World::new();
+    world.open();
+    world.run();
+    world.raise();
+    world.shift();
+    world.act(Act::Acknowledge);
+    world.shift();
+    world.look();
+    world.look();
+    world.run();
+    assert_eq!(world.news(OPS), [News::Opened, News::Raised, News::Acknowledged]);
+}
+
+#[test]
 fn a_simulated_alert_goes_the_whole_way_and_ends_after_a_minute() {
     let mut world = World::new();
     let id = world.simulate(OPS);
