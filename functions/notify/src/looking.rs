@@ -217,7 +217,9 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         }
         match next(standing, &looking.told, (looking.wants(), false), now) {
             Next::Repeat(due) => self.look_again(looking, due).await,
-            Next::Nothing | Next::Wait(_) | Next::Tell(..) => Ok(Outcome::Done),
+            // Other news follow.
+            Next::Tell(..) => Ok(Outcome::Later(1)),
+            Next::Nothing | Next::Wait(_) => Ok(Outcome::Done),
         }
     }
 

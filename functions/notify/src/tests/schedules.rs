@@ -111,6 +111,11 @@ fn check(alert: &Alert, tries: &[Try], target: &str) -> Result<(), TestCaseError
             let last = tries.iter().rfind(|a_try| a_try.arrived).map(|last| &*last.severity);
             let is_raised =
                 told.iter().any(|one| one.severity == severity) || last == Some(severity);
+            let knows_act = told.iter().any(|one| one.news == News::Acknowledged);
+            prop_assert!(
+                knows_act || alert.acts.acknowledged.is_none(),
+                "{target} does not know the acknowledgement"
+            );
             prop_assert!(is_raised || severity == "warning", "{target} does not know the severity");
         }
         AlertState::Resolved | AlertState::Retracted => {

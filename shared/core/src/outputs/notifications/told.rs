@@ -112,11 +112,15 @@ impl Told {
     pub fn taken(&self, now: Timestamp) -> Self {
         let Some(trying) = &self.trying else { return self.clone() };
         let (number, news) = (trying.number, trying.news);
+        // An acknowledgement is told by news of its own, and not again when the alert fires again.
+        let was_acknowledged = self.known.is_some_and(|known| known.is_acknowledged);
+        let is_acknowledged = was_acknowledged || news == News::Acknowledged;
+        let known = Content { severity: trying.content.severity, is_acknowledged };
         let again = if self.number == number { self.ends } else { 0 };
         Self {
             number,
             news: Some(news),
-            known: Some(trying.content),
+            known: Some(known),
             at: Some(now),
             tries: trying.tries,
             may_know: !news.is_end(),
