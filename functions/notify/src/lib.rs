@@ -3,11 +3,13 @@
 //! The queue of notifications invokes it. A message only says that a target may have to be told about an alert
 //! ([`drover_core::outputs::notifications`]); the alert is read as it is now, and so is what the target was told
 //! before. Each message is tried once for each time it is received; a message that has to wait is hidden in the queue
-//! until then. Messages of a batch are handled at the same time, so that a slow target delays no other.
+//! until then. Messages of a batch are handled at the same time, and only a few of them are about one target, so that a
+//! slow target delays no other.
 //!
 //! - `command`: commands of an operator
 //! - `queue`: batches of messages, and what becomes of them
 //! - `looking`: handles one message
+//! - `places`: how many messages about one target are tried at once
 //! - `alert`: the alert of a message, as it is now
 //! - [`sending`]: sends notifications to targets
 //! - [`config`]: read once at startup
@@ -27,10 +29,12 @@ mod alert;
 mod command;
 pub mod config;
 mod looking;
+mod places;
 mod queue;
 pub mod sending;
 
 use self::looking::Outcome;
+use self::places::Places;
 pub use self::queue::Failed;
 use self::queue::{BatchResponse, Message};
 use self::sending::Sender;
@@ -51,13 +55,14 @@ pub struct Notify<W, S> {
     ports: W,
     sender: S,
     registry: Registry,
+    places: Places,
     meter: Arc<dyn Meter>,
 }
 
 impl<W: NotifyPorts, S: Sender> Notify<W, S> {
     /// Creates the function over these ports.
     pub fn new(ports: W, sender: S, meter: Arc<dyn Meter>) -> Self {
-        Self { ports, sender, registry: Registry::new(), meter }
+        Self { ports, sender, registry: Registry::new(), places: Places::default(), meter }
     }
 
     /// Handles one invocation.
@@ -71,23 +76,23 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         }
         let messages = queue::messages(event.payload.get())?;
         drop(event);
-        let handled: Vec<_> = messages.iter().map(|message| self.take(message)).collect();
-        let handled: Vec<_> = stream::iter(handled).buffered(AT_ONCE).collect().await;
+        let handled: Vec<_> = messages.into_iter().map(|message| self.take(message)).collect();
+        let handled: Vec<_> = stream::iter(handled).buffer_unordered(AT_ONCE).collect().await;
         let mut tally = Tally::default();
         let mut failed = Vec::new();
-        for (message, (is_done, look, counts)) in messages.into_iter().zip(handled) {
+        for (message_id, is_done, look, counts) in handled {
             let tenant = look.and_then(|look| look.tenant());
             tally.of(tenant.as_ref()).merge(counts);
             if !is_done {
-                failed.push(message.message_id);
+                failed.push(message_id);
             }
         }
         self.meter.record(FUNCTION, &tally, self.ports.now());
         Ok(serde_json::value::to_raw_value(&BatchResponse::of(failed))?)
     }
 
-    /// Handles a message. Returns whether it is done.
-    async fn take(&self, message: &Message) -> (bool, Option<Look>, Counts) {
+    /// Handles a message. Returns its id, and whether it is done.
+    async fn take(&self, message: Message) -> (String, bool, Option<Look>, Counts) {
         let mut counts = Counts::default();
         counts.add(Metric::MessagesProcessed);
         let Some(look) = message.body.as_deref().and_then(Look::read) else {
@@ -96,15 +101,15 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
                 message_id,
                 "a message of the queue of notifications cannot be read and is dropped"
             );
-            return (true, None, counts);
+            return (message.message_id, true, None, counts);
         };
         let outcome = self.look(&look, &mut counts).await;
-        let is_done = self.finish(message, outcome).await.unwrap_or_else(|unavailable| {
+        let is_done = self.finish(&message, outcome).await.unwrap_or_else(|unavailable| {
             let (tenant, target, causes) = (&*look.tenant, &*look.target, unavailable.causes());
             tracing::warn!(%unavailable, causes, tenant, target, "a notification comes again");
             false
         });
-        (is_done, Some(look), counts)
+        (message.message_id, is_done, Some(look), counts)
     }
 
     async fn finish(

@@ -26,6 +26,8 @@ use crate::{Notify, NotifyPorts};
 const SUSPENDED_SECONDS: u32 = 1_800;
 /// When a message is looked at again that lost a race, in seconds.
 const RACE_SECONDS: u32 = 5;
+/// When a message is looked at again whose target has no place for another try, in seconds.
+const BUSY_SECONDS: u32 = 5;
 /// The longest delay of a message that is sent.
 const MAX_DELAY_SECONDS: i64 = 900;
 /// How long the record of a switched-off target is kept, in seconds.
@@ -125,6 +127,9 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
             let why = format!("the target is switched off: {}", off.reason);
             return self.give_up(looking, (news, number), &why, counts).await;
         }
+        let Some(place) = self.places.take(&looking.tenant.id, &target.id) else {
+            return Ok(Outcome::Later(BUSY_SECONDS));
+        };
         let alert = self.shown(&looking.about, (look, news)).await?;
         let tenant = looking.tenant.id.clone();
         let id = Notification::id(&tenant, &look.alert, (news, number), &look.target);
@@ -135,6 +140,7 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
             return Ok(Outcome::Later(RACE_SECONDS));
         }
         let sent = self.sender.send(target, &notification).await;
+        drop(place);
         let now = self.ports.now();
         let (tenant, name) = (&*look.tenant, &*look.target);
         match sent {

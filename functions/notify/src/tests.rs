@@ -210,6 +210,16 @@ fn a_rise_is_told_although_the_opening_moved_afterwards() {
     assert_eq!(world.news(OPS), [News::Opened, News::Raised, News::Acknowledged]);
 }
 
+/// Of two hundred messages about a target that hangs, the first few are tried and the others wait outside.
+#[test]
+fn a_target_that_hangs_holds_only_a_few_messages() {
+    let world = World::new();
+    assert_eq!(world.invoke_while_hanging(200), 4);
+    let state = world.memory.state();
+    assert_eq!(state.outputs.postponed.len(), 196);
+    assert!(state.outputs.postponed.iter().all(|(_, seconds)| *seconds == 5));
+}
+
 #[test]
 fn a_simulated_alert_goes_the_whole_way_and_ends_after_a_minute() {
     let mut world = World::new();

@@ -47,6 +47,8 @@ pub(super) enum Answer {
     Lost,
     Wait(i64),
     Gone,
+    /// It does not answer.
+    Hangs,
 }
 
 /// A try: the second, the id, the news, and whether it arrived.
@@ -67,11 +69,17 @@ pub(super) struct Targets {
     pub(super) tries: Arc<Mutex<BTreeMap<String, Vec<Try>>>>,
 }
 
+impl Targets {
+    fn answer(&self, target: &str) -> Answer {
+        let mut answers = self.answers.lock().unwrap();
+        let answers = answers.entry(target.to_owned()).or_default();
+        if answers.is_empty() { Answer::Taken } else { answers.remove(0) }
+    }
+}
+
 impl Sender for Targets {
     async fn send(&self, target: &Target, notification: &Notification) -> Result<(), NotSent> {
-        let mut answers = self.answers.lock().unwrap();
-        let answers = answers.entry(target.id.clone()).or_default();
-        let answer = if answers.is_empty() { Answer::Taken } else { answers.remove(0) };
+        let answer = self.answer(&target.id);
         let at = notification.at.whole_seconds();
         let (id, news) = (notification.id.clone(), notification.news);
         let (alert, severity) =
@@ -79,10 +87,13 @@ impl Sender for Targets {
         let arrived = matches!(answer, Answer::Taken | Answer::Lost);
         let a_try = Try { at, id, news, alert, severity, arrived };
         self.tries.lock().unwrap().entry(target.id.clone()).or_default().push(a_try);
+        if answer == Answer::Hangs {
+            std::future::pending::<()>().await;
+        }
         let failed =
             |wait_seconds| NotSent::Failed { reason: "it failed".to_owned(), wait_seconds };
         match answer {
-            Answer::Taken => Ok(()),
+            Answer::Taken | Answer::Hangs => Ok(()),
             Answer::Failed | Answer::Lost => Err(failed(None)),
             Answer::Wait(seconds) => Err(failed(Some(seconds))),
             Answer::Gone => Err(NotSent::Gone { reason: "it is gone".to_owned() }),
@@ -485,6 +496,30 @@ impl World {
             "messageId": receipt, "receiptHandle": receipt, "body": body, "eventSource": "aws:sqs",
         });
         self.invoke_raw(&json!({ "Records": [record] }).to_string())
+    }
+
+    /// Delivers messages about simulated alerts to a target that hangs. Returns the number of tries.
+    pub(super) fn invoke_while_hanging(&self, count: u64) -> usize {
+        self.answers(OPS, &vec![Answer::Hangs; 200]);
+        let mut records = Vec::new();
+        for number in 0..count {
+            let when = (self.now(), number);
+            let simulated = Simulated::new(Severity::Info, "a test".to_owned(), "ann", when);
+            let (id, json) = (simulated.id.clone(), simulated.stored().unwrap());
+            let (inner, scope): (&Memory, _) = (&self.memory, self.scope());
+            let put = inner.put_simulated(&scope, &id, &json, simulated.expires_at());
+            put.now_or_never().unwrap().unwrap();
+            let look = Look { subject: None, ..Self::look_at(id, OPS) };
+            records.push(json!({
+                "messageId": number.to_string(), "receiptHandle": number.to_string(),
+                "body": look.body().unwrap(), "eventSource": "aws:sqs",
+            }));
+        }
+        let event = json!({ "Records": records }).to_string();
+        let event = serde_json::value::RawValue::from_string(event).unwrap();
+        let answered = self.notify.handle(LambdaEvent::new(event, Context::default()));
+        assert!(answered.now_or_never().is_none(), "the batch waits for the tries");
+        self.all(OPS).len()
     }
 
     pub(super) fn invoke_with(&self, body: &str) -> Result<usize, String> {
