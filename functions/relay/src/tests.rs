@@ -3,12 +3,14 @@
 //! - `fixture`: a relay, and the change stream of what is committed
 //! - `commands`: commands of an operator and of the schedule
 //! - `forgetting`: alerts of a subject that is forgotten
+//! - `looks`: who is told to look at an alert
 //! - `schedules`: the property test
 
 mod acts;
 mod commands;
 mod fixture;
 mod forgetting;
+mod looks;
 mod schedules;
 
 use drover_core::base::error::Reason;

@@ -197,9 +197,9 @@ impl Fixture {
     pub(super) fn put_rule(&self, tenant: &str, rule: &Value) {
         let stored = StoredRules {
             version: 1,
-            applied_at: second(0),
+            applied_at: second(-100_000),
             applied_by: "a test".to_owned(),
-            starts_at: second(0),
+            starts_at: second(-100_000),
             kinds: BTreeMap::from([("mine".to_owned(), vec!["device".to_owned()])]),
             rules: json!({ "tenant": tenant, "rules": [rule] }),
         };

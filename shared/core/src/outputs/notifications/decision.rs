@@ -66,7 +66,7 @@ pub fn next(
         let number = trying.map_or(told.number, |trying| trying.number.max(told.number));
         return end(told, (News::Retracted, number.saturating_add(1)), again, now);
     };
-    let as_before = || if wants.repeats { repeated(told, now) } else { Next::Nothing };
+    let as_before = || if wants.repeats { repeated(told, again, now) } else { Next::Nothing };
     let number = standing.number;
     if standing.news.is_end() {
         let is_told = told.number >= number;
@@ -117,12 +117,12 @@ fn tried(told: &Told, (news, number): (News, u32), again: bool, now: Timestamp) 
 }
 
 /// The next repetition of what was told.
-fn repeated(told: &Told, now: Timestamp) -> Next {
+fn repeated(told: &Told, again: bool, now: Timestamp) -> Next {
     let Some((news, due)) = told.news.zip(told.repeat_at()) else { return Next::Nothing };
     // A repetition that failed is tried again like other news.
     match &told.trying {
         Some(trying) if trying.number == told.number => {
-            tried(told, (news, told.number), false, now)
+            tried(told, (news, told.number), again, now)
         }
         _ if now >= due.plus_seconds(-EARLY_SECONDS) => Next::Tell(news, told.number),
         _ => Next::Repeat(due),
