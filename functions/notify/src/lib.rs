@@ -9,6 +9,7 @@
 //! - `command`: commands of an operator
 //! - `queue`: batches of messages, and what becomes of them
 //! - `looking`: handles one message
+//! - `digests`: one notification about the alerts of a backlog
 //! - `places`: how many messages about one target are tried at once
 //! - `alert`: the alert of a message, as it is now
 //! - [`sending`]: sends notifications to targets
@@ -28,6 +29,7 @@ use serde_json::value::RawValue;
 mod alert;
 mod command;
 pub mod config;
+mod digests;
 mod looking;
 mod places;
 mod queue;

@@ -81,10 +81,16 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         let scope = TenantScope::by_queue(id);
         let of = DeliveriesOf::Alert(look.alert.clone());
         let Metered { answer: deliveries, mut units } = self.ports.deliveries(&scope, &of).await?;
+        let target = tenant.targets.iter().find(|target| target.id == look.target);
+        if look.digest {
+            let of = ((look, &scope), (&*tenant, target));
+            let sent = self.send_digest(of.0, of.1, &mut units, counts).await;
+            counts.add_units(units);
+            return sent;
+        }
         let about = self.about((look, &scope), &deliveries, &mut units).await?;
         let told = deliveries.told(&look.target)?;
         let stored = deliveries.by_target.get(&look.target).cloned();
-        let target = tenant.targets.iter().find(|target| target.id == look.target);
         let tenant = &*tenant;
         let mut looking = Looking { look, scope, of, tenant, target, about, stored, told, units };
         let outcome = self.decide(&mut looking, counts).await;
@@ -100,10 +106,32 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         let standing = self.standing(&looking.about, looking.tenant, &mut looking.units).await?;
         let now = self.ports.now();
         match next(standing, &looking.told, (looking.wants(), looking.look.again), now) {
-            Next::Nothing => Ok(Outcome::Done),
+            Next::Nothing => self.digest(looking, standing).await,
             Next::Wait(until) => Ok(Outcome::Later(seconds(now, until))),
             Next::Repeat(due) => self.look_again(looking, due).await,
             Next::Tell(news, number) => self.tell(looking, standing, (news, number), counts).await,
+        }
+    }
+
+    /// Adds an alert of a backlog to the digest of a target that asks for one, once.
+    async fn digest(
+        &self,
+        looking: &mut Looking<'_>,
+        standing: Option<Standing>,
+    ) -> Result<Outcome, Unavailable> {
+        let is_old = standing.is_some_and(|standing| standing.is_old);
+        let is_wanted = looking.target.is_some_and(|target| target.digest);
+        let is_told = looking.told.is_in_digest || looking.told.number > 0;
+        let About::Alert(_, alert) = &looking.about else { return Ok(Outcome::Done) };
+        if !is_old || !is_wanted || is_told {
+            return Ok(Outcome::Done);
+        }
+        let of = (looking.look, &looking.scope);
+        self.add_to_digest(of, alert, &mut looking.units).await?;
+        let told = Told { is_in_digest: true, ..looking.told.clone() };
+        match self.record(looking, told).await? {
+            true => Ok(Outcome::Done),
+            false => Ok(Outcome::Later(RACE_SECONDS)),
         }
     }
 
@@ -328,7 +356,7 @@ pub(crate) fn document(target: &Target) -> String {
 }
 
 /// The seconds until a time, rounded up: at least 1.
-fn seconds(now: Timestamp, until: Timestamp) -> u32 {
+pub(crate) fn seconds(now: Timestamp, until: Timestamp) -> u32 {
     let micros = until.micros().saturating_sub(now.micros());
     let seconds = micros.saturating_add(999_999) / 1_000_000;
     u32::try_from(seconds.clamp(1, MAX_WAIT_SECONDS)).unwrap_or(1)

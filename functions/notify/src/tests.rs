@@ -154,6 +154,53 @@ fn an_alert_of_a_backlog_is_recorded_and_told_to_nobody() {
 }
 
 #[test]
+fn a_target_that_asks_for_digests_gets_one_about_the_alerts_of_a_backlog() {
+    let mut world = World::new();
+    world.answers("mail", &[Answer::Failed]);
+    world.open_by_backlog();
+    for _ in 0..2 {
+        world.send(world.look_of("mail"));
+    }
+    world.deliver_once();
+    assert_eq!(world.news("mail"), []);
+    world.resolve();
+    world.send(world.look_of("mail"));
+    world.run();
+    assert_eq!(world.news("mail"), [News::Digest]);
+    let tries = world.tries("mail");
+    assert_eq!(tries.len(), 2, "the first one failed");
+    assert_eq!(tries[0].0 - world::NOW, 900);
+    assert_eq!((tries[1].0 - tries[0].0, &tries[0].1), (5, &tries[1].1));
+    let digest = &world.all("mail")[1].summary;
+    assert!(
+        digest.starts_with("1 alerts opened in events") && digest.ends_with(": hot 1"),
+        "{digest}"
+    );
+    // Other targets, and alerts of what comes now, have no part in it.
+    assert_eq!(world.news(OPS), []);
+    world.pass(10);
+    world.reopen();
+    world.send(world.look_of("mail"));
+    world.run();
+    assert_eq!(world.news("mail"), [News::Digest, News::Opened]);
+}
+
+#[test]
+fn a_digest_that_a_target_never_takes_becomes_a_letter_and_a_replay_sends_it() {
+    let mut world = World::new();
+    world.answers("mail", &[Answer::Failed; 8]);
+    world.open_by_backlog();
+    world.send(world.look_of("mail"));
+    world.run();
+    assert_eq!((world.news("mail"), world.letters().len()), (vec![], 1));
+    let letter = world.letters().remove(0);
+    assert_eq!((letter.news, letter.untold.digest), (News::Digest, true));
+    world.send(letter.untold);
+    world.run();
+    assert_eq!(world.news("mail"), [News::Digest]);
+}
+
+#[test]
 fn an_opening_that_has_to_be_settled_waits_for_that() {
     let mut world = World::new();
     world.settled_rule();

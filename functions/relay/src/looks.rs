@@ -45,6 +45,7 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
                 alert: alert.id.clone(),
                 target: target.clone(),
                 again: false,
+                digest: false,
             }));
         }
         if looks.is_empty() { Ok(()) } else { relay.ports.send_looks(&looks, 0).await }

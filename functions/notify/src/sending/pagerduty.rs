@@ -54,7 +54,7 @@ const fn action(news: News) -> &'static str {
     match news {
         News::Opened | News::Moved | News::Raised => "trigger",
         News::Acknowledged => "acknowledge",
-        News::Resolved | News::Retracted => "resolve",
+        News::Resolved | News::Retracted | News::Digest => "resolve",
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn notification(news: News) -> Notification {
         News::Acknowledged => json!({
             "acknowledged": { "by": "ada", "at": "2026-11-21T06:05:00.000Z", "note": "on my way" },
         }),
-        News::Resolved => json!({
+        News::Resolved | News::Digest => json!({
             "state": "resolved", "closed_at": "2026-11-21T06:08:00.000Z", "ending": "cleared",
         }),
         News::Retracted => json!({
@@ -89,7 +89,7 @@ impl Files {
 }
 
 fn target(endpoint: Endpoint) -> Target {
-    Target { id: "ops".to_owned(), moved: false, endpoint }
+    Target { id: "ops".to_owned(), moved: false, digest: false, endpoint }
 }
 
 /// Targets of the local host, with a short time limit.

@@ -87,6 +87,7 @@ mod tests {
             (News::Acknowledged, "alert.acknowledged"),
             (News::Resolved, "alert.resolved"),
             (News::Retracted, "alert.retracted"),
+            (News::Digest, "alert.digest"),
         ] {
             let notification = notification(news);
             let mut data = notification.alert.clone();

@@ -130,7 +130,7 @@ fn check(alert: &Alert, tries: &[Try], target: &str) -> Result<(), TestCaseError
                 // A try that arrived although it seemed to fail was followed by newer news.
                 is_open = true;
             }
-            News::Resolved | News::Retracted => is_open = false,
+            News::Resolved | News::Retracted | News::Digest => is_open = false,
             News::Moved | News::Raised | News::Acknowledged => {
                 prop_assert!(
                     is_open,

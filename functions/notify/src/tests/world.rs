@@ -36,7 +36,8 @@ pub(super) const NOW: i64 = 1_800_000_000;
 pub(super) const OPS: &str = "ops";
 const TENANT: &str = r#"{"id":"demo","lateness_seconds":60,"idle_seconds":120,"targets":[
     {"id":"ops","kind":"webhook","url":"https://example.com","secret":{"file":"s"}},
-    {"id":"am","kind":"alertmanager","url":"https://example.com"}]}"#;
+    {"id":"am","kind":"alertmanager","url":"https://example.com"},
+    {"id":"mail","kind":"sns","topic":"arn:aws:sns:eu-central-1:111122223333:t","digest":true}]}"#;
 
 /// What a target does with a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,7 @@ pub(super) struct Try {
     pub(super) news: News,
     pub(super) alert: String,
     pub(super) severity: String,
+    pub(super) summary: String,
     pub(super) arrived: bool,
 }
 
@@ -84,8 +86,9 @@ impl Sender for Targets {
         let (id, news) = (notification.id.clone(), notification.news);
         let (alert, severity) =
             (notification.text("/id").to_owned(), notification.text("/severity").to_owned());
+        let summary = notification.text("/summary").to_owned();
         let arrived = matches!(answer, Answer::Taken | Answer::Lost);
-        let a_try = Try { at, id, news, alert, severity, arrived };
+        let a_try = Try { at, id, news, alert, severity, summary, arrived };
         self.tries.lock().unwrap().entry(target.id.clone()).or_default().push(a_try);
         if answer == Answer::Hangs {
             std::future::pending::<()>().await;
@@ -376,13 +379,14 @@ impl World {
             alert,
             target: target.to_owned(),
             again: false,
+            digest: false,
         }
     }
 
     /// The id of the alert that is gone: that of its records.
     fn known_id(&self) -> AlertId {
         let state = self.memory.state();
-        let (_, id) = state.outputs.deliveries.keys().find(|(_, key)| key != "switches").unwrap();
+        let (_, id) = state.outputs.deliveries.keys().find(|(_, key)| key.len() == 32).unwrap();
         AlertId::parse(id).unwrap()
     }
 
@@ -419,6 +423,7 @@ impl World {
             alert: id.clone(),
             target: target.to_owned(),
             again: false,
+            digest: false,
         };
         self.send(look);
         id

@@ -163,7 +163,7 @@ impl AlertId {
     }
 
     /// An id that consists of a time.
-    pub(in crate::outputs) fn of_time(at: Timestamp) -> Self {
+    pub fn of_time(at: Timestamp) -> Self {
         Self(format!("{}{:016}", time_key(at), 0).into())
     }
 

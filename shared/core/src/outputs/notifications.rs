@@ -9,11 +9,13 @@
 //! - [`told`]: what a target was told of an alert
 //! - [`decision`]: what to do about a message
 //! - [`deliveries`]: the stored records
+//! - [`digest`]: one notification about the alerts of a backlog
 //! - [`notification`]: what is sent to a target
 //! - [`simulated`]: alerts for tests of targets, without a subject
 
 pub mod decision;
 pub mod deliveries;
+pub mod digest;
 pub mod look;
 pub mod notification;
 pub mod simulated;

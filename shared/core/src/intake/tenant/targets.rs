@@ -13,6 +13,9 @@ pub struct Target {
     /// Whether it is also told that the opening of an alert moved.
     #[serde(default)]
     pub moved: bool,
+    /// Whether it gets one notification about the alerts of a backlog, of which it is not told otherwise.
+    #[serde(default)]
+    pub digest: bool,
     /// What it is.
     #[serde(flatten)]
     pub endpoint: Endpoint,

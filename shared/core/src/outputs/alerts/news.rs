@@ -18,17 +18,20 @@ pub enum News {
     Resolved,
     /// A late event proved it wrong.
     Retracted,
+    /// Not one alert: several of a backlog.
+    Digest,
 }
 
 impl News {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Opened,
         Self::Moved,
         Self::Raised,
         Self::Acknowledged,
         Self::Resolved,
         Self::Retracted,
+        Self::Digest,
     ];
 
     /// The word for people and programs.
@@ -40,6 +43,7 @@ impl News {
             Self::Acknowledged => "acknowledged",
             Self::Resolved => "resolved",
             Self::Retracted => "retracted",
+            Self::Digest => "digest",
         }
     }
 

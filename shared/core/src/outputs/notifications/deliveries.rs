@@ -19,6 +19,8 @@ pub enum DeliveriesOf {
     Alert(AlertId),
     /// Which targets are switched off.
     Switches,
+    /// The digests of targets.
+    Digests,
 }
 
 /// The records of one item.
@@ -60,6 +62,7 @@ impl DeliveriesOf {
         match self {
             Self::Alert(id) => id.as_str(),
             Self::Switches => "switches",
+            Self::Digests => "digests",
         }
     }
 }

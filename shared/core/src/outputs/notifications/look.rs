@@ -23,6 +23,9 @@ pub struct Look {
     /// A dead letter is replayed: what was given up is tried again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
+    /// The target's digest is meant, and no alert.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub digest: bool,
 }
 
 impl Look {

@@ -43,6 +43,9 @@ pub struct Told {
     pub may_know: bool,
     /// How often it was told that the alert is over.
     pub ends: u32,
+    /// Whether the alert is in a digest.
+    #[serde(default)]
+    pub is_in_digest: bool,
     /// News on their way.
     pub trying: Option<Trying>,
 }
@@ -125,6 +128,7 @@ impl Told {
             tries: trying.tries,
             may_know: !news.is_end(),
             ends: if news.is_end() { again.saturating_add(1) } else { 0 },
+            is_in_digest: self.is_in_digest,
             trying: None,
         }
     }
