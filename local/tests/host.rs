@@ -42,7 +42,7 @@ async fn a_started_host_answers_everywhere() {
 
     dynamodb(addresses, "ListTables", json!({})).await;
     let queues = sqs(addresses, "ListQueues", json!({})).await;
-    assert_eq!(queues["QueueUrls"].as_array().unwrap().len(), 3);
+    assert_eq!(queues["QueueUrls"].as_array().unwrap().len(), 4);
     let path = "/2015-03-31/functions/echo/invocations";
     let answer = post(addresses.lambda, path, "", &json!({ "a": 1 })).await;
     assert_eq!(answer, Some((200, json!({ "a": 1 }))));

@@ -346,7 +346,7 @@ async fn a_stack_has_four_functions() {
     }
     let (code, _, error) = on_stack(&cloud.environment(), &["invoke", "other", "-"], "{}").await;
     assert_eq!(code, 1);
-    let expected = "error: unknown function, expected ingest, processor, query, relay or replay: name=`other`\n";
+    let expected = "error: unknown function, expected ingest, notify, processor, query, relay or replay: name=`other`\n";
     assert_eq!(error, expected);
 }
 
