@@ -75,14 +75,15 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         let rules = rules.as_deref().and_then(|rules| rules.document(alert.episode.version));
         let rule = rules.and_then(|rules| rules.rule(&alert.episode.rule));
         let waits = rule.is_some_and(|(rule, _)| rule.notify == When::Settled);
-        let is_settled = !waits || self.is_settled((key, alert), tenant, units).await?;
+        let settles_in =
+            if waits { self.settles_in((key, alert), tenant, units).await? } else { None };
         let latest = alert.latest;
         Ok(Some(Standing {
             news: latest.news,
             number: latest.number,
             is_old: latest.is_old,
             is_paused: is_snoozed || alert.acts.disabled.is_some(),
-            is_settled,
+            settles_in,
             content: Content {
                 severity: alert.episode.severity,
                 is_acknowledged: alert.acts.acknowledged.is_some(),
@@ -90,31 +91,33 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         }))
     }
 
-    /// Whether the opening of an alert is settled: no event before it is expected any more. The events of a subject
-    /// that fell silent count as settled after a time.
-    async fn is_settled(
+    /// After how many seconds the opening of an alert is settled at the latest; `None`: it is, because no event before
+    /// it is expected any more. The events of a subject that fell silent count as settled after a time.
+    async fn settles_in(
         &self,
         (key, alert): (&SubjectKey, &Alert),
         tenant: &Tenant,
         units: &mut Units,
-    ) -> Result<bool, Unavailable> {
+    ) -> Result<Option<i64>, Unavailable> {
         let opened_at = alert.episode.opened.at;
         let idle_seconds =
             i64::from(tenant.lateness_seconds) + i64::from(tenant.feeds.idle_seconds);
-        if opened_at.plus_seconds(idle_seconds) < self.ports.now() {
-            return Ok(true);
+        let left =
+            opened_at.plus_seconds(idle_seconds).whole_seconds() - self.ports.now().whole_seconds();
+        if left < 0 {
+            return Ok(None);
         }
         let location = SubjectLocation { key: key.clone(), table: tenant.placement.table() };
         let read = self.ports.head(&location).await?;
         *units += read.units;
-        let Some(stored) = read.answer else { return Ok(true) };
+        let Some(stored) = read.answer else { return Ok(None) };
         let head = decode_head(&stored.bytes)
             .map_err(|_| Unavailable::new(Reason::Corrupt, "invalid stored head"))?;
         let until = match alert.episode.opened.event {
             Some(_) => head.released,
             None => head.looked_until,
         };
-        Ok(until.is_some_and(|until| opened_at <= until))
+        Ok(until.is_none_or(|until| until < opened_at).then_some(left))
     }
 
     /// The alert as the API shows it, with the name of its tenant.

@@ -31,15 +31,16 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         units: &mut Units,
     ) -> Result<(), Unavailable> {
         let now = self.ports.now();
-        let changed = self
-            .change_digests((scope, &look.target), units, |digests| digests.with(alert, now))
-            .await?;
+        let place = (scope, &*look.target);
+        let (before, changed) =
+            self.change_digests(place, units, |digests| digests.with(alert, now)).await?;
         // If the open digest has it already, its message may not have been sent.
-        if changed.is_none_or(|digests| digests.open.count() == 1) {
+        if changed.is_none() || !before.is_waiting {
             let digest = Look {
                 subject: None,
                 alert: AlertId::of_time(now),
                 again: false,
+                repeat: false,
                 digest: true,
                 ..look.clone()
             };
@@ -58,16 +59,13 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         counts: &mut Counts,
     ) -> Result<Outcome, Unavailable> {
         let now = self.ports.now();
-        let digests = self.digests((scope, &look.target), units).await?.0;
-        match digests.due_at() {
-            None => return Ok(Outcome::Done),
-            Some(due) if due > now && !look.again => return Ok(Outcome::Later(seconds(now, due))),
-            Some(_) => {}
-        }
-        let closing =
-            self.change_digests((scope, &look.target), units, |one| Some(one.closing(now))).await?;
-        let Some(Closed { number, digest, .. }) = closing.and_then(|digests| digests.closed) else {
-            return Ok(Outcome::Done);
+        let place = (scope, &*look.target);
+        let (before, begun) =
+            self.change_digests(place, units, |one| one.begun(look.again, now)).await?;
+        let Some(Closed { number, digest, .. }) = begun.and_then(|digests| digests.closed) else {
+            return Ok(before
+                .due_at()
+                .map_or(Outcome::Done, |due| Outcome::Later(seconds(now, due))));
         };
         let sent = match target.filter(|target| target.digest) {
             None => Err(NotSent::Gone { reason: "the target asks for no digests".to_owned() }),
@@ -82,11 +80,10 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
             }
         };
         let now = self.ports.now();
-        let place = (scope, &*look.target);
         let (reason, next) = match sent {
             Ok(()) => {
                 counts.add(Metric::NotificationsSent);
-                let taken = self.change_digests(place, units, |one| Some(one.taken())).await?;
+                let (_, taken) = self.change_digests(place, units, |one| one.taken(number)).await?;
                 return Ok(match taken.and_then(|digests| digests.due_at()) {
                     Some(due) => Outcome::Later(seconds(now, due)),
                     None => Outcome::Done,
@@ -94,10 +91,16 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
             }
             Err(NotSent::Failed { reason, wait_seconds }) => {
                 let wait = wait_seconds.unwrap_or(0).min(MAX_WAIT_SECONDS);
-                let failed = self.change_digests(place, units, |one| one.failed(wait, now)).await?;
-                (reason, failed.and_then(|digests| digests.due_at()))
+                let failed = |one: &Digests| one.failed(number, wait, now);
+                let (_, failed) = self.change_digests(place, units, failed).await?;
+                // Another message goes on with it.
+                let Some(failed) = failed else { return Ok(Outcome::Done) };
+                (reason, failed.closed.map(|closed| closed.next_at))
             }
-            Err(NotSent::Gone { reason }) => (reason, None),
+            Err(NotSent::Gone { reason }) => {
+                self.change_digests(place, units, |one| one.given_up(number)).await?;
+                (reason, None)
+            }
         };
         counts.add(Metric::NotificationsFailed);
         let (tenant, target) = (&*look.tenant, &*look.target);
@@ -122,7 +125,7 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         (scope, target): (&TenantScope, &str),
         units: &mut Units,
     ) -> Result<(Digests, Option<String>), Unavailable> {
-        let read = self.ports.deliveries(scope, &DeliveriesOf::Digests).await?;
+        let read = self.ports.deliveries(scope, &DeliveriesOf::Digests(target.to_owned())).await?;
         let Metered { answer, units: paid } = read;
         *units += paid;
         let stored = answer.by_target.get(target).cloned();
@@ -130,25 +133,26 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         Ok((digests, stored))
     }
 
-    /// Changes the digests of a target, and returns them. `None`: nothing is to be changed.
+    /// Changes the digests of a target. Returns them as they were before, and afterwards; `None`: nothing was to be
+    /// changed.
     async fn change_digests(
         &self,
         (scope, target): (&TenantScope, &str),
         units: &mut Units,
         change: impl Fn(&Digests) -> Option<Digests> + Send,
-    ) -> Result<Option<Digests>, Unavailable> {
+    ) -> Result<(Digests, Option<Digests>), Unavailable> {
         for _ in 0..TRIES {
             let (digests, stored) = self.digests((scope, target), units).await?;
-            let Some(changed) = change(&digests) else { return Ok(None) };
+            let Some(changed) = change(&digests) else { return Ok((digests, None)) };
             let new = changed.stored()?;
             let expires_at = self.ports.now().plus_seconds(KEPT_SECONDS).whole_seconds();
             let change =
                 DeliveryChange { target, expected: stored.as_deref(), new: &new, expires_at };
-            let of = DeliveriesOf::Digests;
+            let of = DeliveriesOf::Digests(target.to_owned());
             let replaced = self.ports.replace_delivery(scope, &of, change).await?;
             *units += replaced.units;
             if replaced.answer {
-                return Ok(Some(changed));
+                return Ok((digests, Some(changed)));
             }
         }
         Err(Unavailable::new(Reason::Contention, "others changed the digests of this target"))

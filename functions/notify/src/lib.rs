@@ -98,14 +98,14 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         let mut counts = Counts::default();
         counts.add(Metric::MessagesProcessed);
         let Some(look) = message.body.as_deref().and_then(Look::read) else {
-            let message_id = &*message.message_id;
+            // A later release may have written it. It ends in the queue of failed messages.
             tracing::error!(
-                message_id,
-                "a message of the queue of notifications cannot be read and is dropped"
+                message_id = &*message.message_id,
+                "a message of the queue of notifications cannot be read"
             );
-            return (message.message_id, true, None, counts);
+            return (message.message_id, false, None, counts);
         };
-        let outcome = self.look(&look, &mut counts).await;
+        let outcome = self.look((&look, message.is_first()), &mut counts).await;
         let is_done = self.finish(&message, outcome).await.unwrap_or_else(|unavailable| {
             let (tenant, target, causes) = (&*look.tenant, &*look.target, unavailable.causes());
             tracing::warn!(%unavailable, causes, tenant, target, "a notification comes again");

@@ -4,8 +4,11 @@
 //! time, and news that may have arrived are known. What a target took is recorded afterwards. If the function stops in
 //! between, the target is told again under the same id.
 
+use std::time::Duration;
+
 use drover_core::base::cost::{Metered, Units};
 use drover_core::base::error::Unavailable;
+use drover_core::base::id::TenantId;
 use drover_core::base::metrics::{Counts, Metric};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
@@ -19,15 +22,21 @@ use drover_core::outputs::notifications::told::{Content, MAX_WAIT_SECONDS};
 use drover_core::outputs::notifications::{Look, Notification, Told};
 
 use crate::alert::About;
+use crate::places::Place;
 use crate::sending::{NotSent, Sender};
 use crate::{Notify, NotifyPorts};
 
 /// When the message of a suspended tenant is looked at again, in seconds.
 const SUSPENDED_SECONDS: u32 = 1_800;
+/// When a message is looked at again whose tenant or target is not known, in seconds: documents are kept for a minute.
+const UNKNOWN_SECONDS: u32 = 90;
 /// When a message is looked at again that lost a race, in seconds.
 const RACE_SECONDS: u32 = 5;
 /// When a message is looked at again whose target has no place for another try, in seconds.
-const BUSY_SECONDS: u32 = 5;
+const BUSY_SECONDS: u32 = 20;
+/// How long a message waits for a place.
+const PLACE_TRIES: usize = 15;
+const PLACE_PAUSE: Duration = Duration::from_millis(200);
 /// The longest delay of a message that is sent.
 const MAX_DELAY_SECONDS: i64 = 900;
 /// How long the record of a switched-off target is kept, in seconds.
@@ -52,10 +61,22 @@ struct Looking<'a> {
     about: About,
     stored: Option<String>,
     told: Told,
+    /// Whether another target may believe that the alert fires: the record of it is in the same item.
+    others_may_know: bool,
     units: Units,
 }
 
 impl Looking<'_> {
+    /// When a simulated alert that fires ends, in seconds.
+    fn ends_in(&self, now: Timestamp) -> Option<u32> {
+        match &self.about {
+            About::Simulated(simulated) if now < simulated.closes_at() => {
+                Some(seconds(now, simulated.closes_at()))
+            }
+            _ => None,
+        }
+    }
+
     fn wants(&self) -> Wants {
         self.target.map_or(Wants::default(), |target| Wants {
             moved: target.moved,
@@ -68,12 +89,13 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
     /// Handles a message.
     pub(crate) async fn look(
         &self,
-        look: &Look,
+        (look, is_first): (&Look, bool),
         counts: &mut Counts,
     ) -> Result<Outcome, Unavailable> {
         let Some(id) = look.tenant() else { return Ok(Outcome::Done) };
         let Some(tenant) = self.registry.tenant(&id, self.ports.now(), &self.ports).await? else {
-            return Ok(Outcome::Done);
+            tracing::error!(tenant = %id, is_first, "a notification is about a tenant that is not known");
+            return Ok(if is_first { Outcome::Later(UNKNOWN_SECONDS) } else { Outcome::Done });
         };
         if tenant.status == Status::Suspended {
             return Ok(Outcome::Later(SUSPENDED_SECONDS));
@@ -91,8 +113,24 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         let about = self.about((look, &scope), &deliveries, &mut units).await?;
         let told = deliveries.told(&look.target)?;
         let stored = deliveries.by_target.get(&look.target).cloned();
+        let others_may_know = deliveries.is_known_to_others(&look.target)?;
+        // A document that was applied within the last minute may not be known here yet.
+        if target.is_none() && is_first {
+            return Ok(Outcome::Later(UNKNOWN_SECONDS));
+        }
         let tenant = &*tenant;
-        let mut looking = Looking { look, scope, of, tenant, target, about, stored, told, units };
+        let mut looking = Looking {
+            look,
+            scope,
+            of,
+            tenant,
+            target,
+            about,
+            stored,
+            told,
+            others_may_know,
+            units,
+        };
         let outcome = self.decide(&mut looking, counts).await;
         counts.add_units(looking.units);
         outcome
@@ -106,9 +144,14 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         let standing = self.standing(&looking.about, looking.tenant, &mut looking.units).await?;
         let now = self.ports.now();
         match next(standing, &looking.told, (looking.wants(), looking.look.again), now) {
-            Next::Nothing => self.digest(looking, standing).await,
+            Next::Nothing => match looking.ends_in(now) {
+                Some(seconds) => Ok(Outcome::Later(seconds)),
+                None => self.digest(looking, standing).await,
+            },
             Next::Wait(until) => Ok(Outcome::Later(seconds(now, until))),
-            Next::Repeat(due) => self.look_again(looking, due).await,
+            // Another message was faster, and goes on.
+            Next::Repeat(_) if looking.look.repeat => Ok(Outcome::Done),
+            Next::Repeat(due) => self.repeat_at(looking, due).await,
             Next::Tell(news, number) => self.tell(looking, standing, (news, number), counts).await,
         }
     }
@@ -155,8 +198,9 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
             let why = format!("the target is switched off: {}", off.reason);
             return self.give_up(looking, (news, number), &why, counts).await;
         }
-        let Some(place) = self.places.take(&looking.tenant.id, &target.id) else {
-            return Ok(Outcome::Later(BUSY_SECONDS));
+        let Some(place) = self.place(&looking.tenant.id, &target.id).await else {
+            let jitter = u32::try_from(self.ports.random() % 40).unwrap_or(0);
+            return Ok(Outcome::Later(BUSY_SECONDS + jitter));
         };
         let alert = self.shown(&looking.about, (look, news)).await?;
         let tenant = looking.tenant.id.clone();
@@ -205,6 +249,18 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         }
     }
 
+    /// Waits a little for a place for a try: a target that is fast has one soon. `None`: it has none.
+    async fn place(&self, tenant: &TenantId, target: &str) -> Option<Place<'_>> {
+        for _ in 0..PLACE_TRIES {
+            let place = self.places.take(tenant, target);
+            if place.is_some() {
+                return place;
+            }
+            self.ports.pause(PLACE_PAUSE).await;
+        }
+        None
+    }
+
     /// Makes a dead letter of news, and then records that they are given up.
     async fn give_up(
         &self,
@@ -243,29 +299,32 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         standing: Option<Standing>,
     ) -> Result<Outcome, Unavailable> {
         let now = self.ports.now();
-        if let About::Simulated(simulated) = &looking.about
-            && now < simulated.closes_at()
-        {
-            let closes_at = simulated.closes_at();
-            return self.look_again(looking, closes_at).await;
+        if let Some(seconds) = looking.ends_in(now) {
+            return Ok(Outcome::Later(seconds));
         }
         match next(standing, &looking.told, (looking.wants(), false), now) {
-            Next::Repeat(due) => self.look_again(looking, due).await,
+            Next::Repeat(due) => self.repeat_at(looking, due).await,
             // Other news follow.
             Next::Tell(..) => Ok(Outcome::Later(1)),
             Next::Nothing | Next::Wait(_) => Ok(Outcome::Done),
         }
     }
 
-    /// Sends a message like this one, which is received at this time.
-    async fn look_again(
+    /// Has the target told again at this time, unless that is arranged.
+    async fn repeat_at(
         &self,
-        looking: &Looking<'_>,
+        looking: &mut Looking<'_>,
         due: Timestamp,
     ) -> Result<Outcome, Unavailable> {
+        if looking.told.repeats_at == Some(due) {
+            return Ok(Outcome::Done);
+        }
         let wait = i64::from(seconds(self.ports.now(), due)).min(MAX_DELAY_SECONDS);
-        let look = Look { again: false, ..looking.look.clone() };
+        let look = Look { again: false, repeat: true, ..looking.look.clone() };
         self.ports.send_looks(&[look], u32::try_from(wait).unwrap_or_default()).await?;
+        let told = Told { repeats_at: Some(due), ..looking.told.clone() };
+        // If another message was faster, it arranged the same.
+        self.record(looking, told).await?;
         Ok(Outcome::Done)
     }
 
@@ -276,7 +335,7 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
             target: &looking.look.target,
             expected: looking.stored.as_deref(),
             new: &new,
-            expires_at: told.expires_at(self.ports.now()),
+            expires_at: told.expires_at(looking.others_may_know, self.ports.now()),
         };
         let replaced = self.ports.replace_delivery(&looking.scope, &looking.of, change).await?;
         looking.units += replaced.units;

@@ -15,6 +15,22 @@ pub(crate) struct Message {
     #[serde(default)]
     pub(crate) body: Option<String>,
     event_source: String,
+    #[serde(default)]
+    attributes: Attributes,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attributes {
+    #[serde(default)]
+    approximate_receive_count: Option<String>,
+}
+
+impl Message {
+    /// Whether it is received for the first time.
+    pub(crate) fn is_first(&self) -> bool {
+        self.attributes.approximate_receive_count.as_deref() == Some("1")
+    }
 }
 
 #[derive(Deserialize)]

@@ -42,6 +42,7 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
             let gone = plan.deleted().map(|alert| origin.alert(&alert.id, None));
             self.publish(&commit, &gone.collect::<Vec<_>>()).await?;
         }
+        self.have_deleted_looked_at(&plan).await?;
         let mut units = Units::default();
         let written = plan.write(key, &relay.ports, &mut units).await;
         self.counts.add_units(units);

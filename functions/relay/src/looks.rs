@@ -1,7 +1,8 @@
 //! Has the targets of an alert's rule look at it, by messages in the queue of notifications.
 //!
 //! A message says nothing about the alert, so it may be sent too often. It is sent for each alert whose latest news were
-//! seen by this commit or a later one: if the relay died after it had stored them, the commit comes again.
+//! seen by this commit or a later one: if the relay died after it had stored them, the commit comes again. About an alert
+//! that is deleted it is sent before.
 
 use drover_core::base::error::Unavailable;
 use drover_core::base::time::Timestamp;
@@ -17,6 +18,8 @@ use crate::subject::SubjectRun;
 
 /// How long after its end an alert is looked at when a subject is sent again, in seconds: its end may have been lost.
 const ENDED_SECONDS: i64 = 2 * 24 * 60 * 60;
+/// When a deleted alert is looked at: its deletion is over then, or the commit comes again.
+const GONE_AFTER_SECONDS: u32 = 60;
 
 impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
     /// Has targets look at the alerts of a plan that is written.
@@ -25,10 +28,26 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
         plan: &AlertPlan,
         changes: &Changes,
     ) -> Result<(), Unavailable> {
+        let now = self.relay.ports.now();
+        let due = plan.alerts.iter().filter(|alert| is_due(alert, changes, now));
+        self.have_targets_look(due.collect(), 0).await
+    }
+
+    /// Has targets look later at the alerts that a plan deletes. Nobody would know of them after they are gone.
+    pub(crate) async fn have_deleted_looked_at(
+        &mut self,
+        plan: &AlertPlan,
+    ) -> Result<(), Unavailable> {
+        self.have_targets_look(plan.deleted().collect(), GONE_AFTER_SECONDS).await
+    }
+
+    async fn have_targets_look(
+        &mut self,
+        due: Vec<&Alert>,
+        delay_seconds: u32,
+    ) -> Result<(), Unavailable> {
         let (relay, key) = (self.relay, &self.location.key);
         let now = relay.ports.now();
-        let due = plan.alerts.iter().filter(|alert| is_due(alert, changes, now));
-        let due: Vec<&Alert> = due.chain(plan.deleted()).collect();
         if due.is_empty() {
             return Ok(());
         }
@@ -45,10 +64,11 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
                 alert: alert.id.clone(),
                 target: target.clone(),
                 again: false,
+                repeat: false,
                 digest: false,
             }));
         }
-        if looks.is_empty() { Ok(()) } else { relay.ports.send_looks(&looks, 0).await }
+        if looks.is_empty() { Ok(()) } else { relay.ports.send_looks(&looks, delay_seconds).await }
     }
 }
 

@@ -118,6 +118,7 @@ async fn a_notification_waits_as_long_as_it_is_told_to(queue_service: QueueServi
         alert: AlertId::parse(&"a".repeat(32)).unwrap(),
         target: target.to_owned(),
         again: false,
+        repeat: false,
         digest: false,
     };
     queues.aws.send_looks(&[look("later")], 2).await.unwrap();

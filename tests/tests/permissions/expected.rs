@@ -254,7 +254,7 @@ const NOTIFY: [(&str, &[&str]); 6] = [
     (LOG, &["${NotifyLogs.Arn}"]),
     ("dynamodb:GetItem", REGISTRY),
     ("dynamodb:GetItem", LEDGER),
-    ("dynamodb:GetItem dynamodb:Query dynamodb:UpdateItem", OUTPUTS),
+    ("dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:UpdateItem", OUTPUTS),
     (
         "sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility \
          sqs:SendMessage",

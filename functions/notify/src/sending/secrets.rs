@@ -54,7 +54,7 @@ impl fmt::Debug for Secret {
 }
 
 impl Secrets {
-    /// Secrets in files and, with these settings, in Secrets Manager.
+    /// Secrets in files or, with these settings, in Secrets Manager.
     pub(super) fn new(sdk: Option<&SdkConfig>) -> Self {
         Self { manager: sdk.map(Client::new), kept: Mutex::default() }
     }
@@ -69,6 +69,11 @@ impl Secrets {
         }
         let secret = match name {
             SecretName::Arn(arn) => self.ask_manager(arn).await?,
+            // On AWS a document would reach every file of the function.
+            SecretName::File(path) if self.manager.is_some() => {
+                let why = "secrets in files exist on the local host only";
+                return Err(failed(format!("{why}: file=`{path}`")));
+            }
             SecretName::File(path) => read_file(path)?,
         };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

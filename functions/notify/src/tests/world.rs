@@ -379,6 +379,7 @@ impl World {
             alert,
             target: target.to_owned(),
             again: false,
+            repeat: false,
             digest: false,
         }
     }
@@ -423,6 +424,7 @@ impl World {
             alert: id.clone(),
             target: target.to_owned(),
             again: false,
+            repeat: false,
             digest: false,
         };
         self.send(look);
@@ -501,6 +503,21 @@ impl World {
             "messageId": receipt, "receiptHandle": receipt, "body": body, "eventSource": "aws:sqs",
         });
         self.invoke_raw(&json!({ "Records": [record] }).to_string())
+    }
+
+    /// The messages in the queue.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Delivers a message for the first time, which has to wait; returns how many seconds.
+    pub(super) fn receive_first(&self, look: &Look) -> u32 {
+        let record = json!({
+            "messageId": "m", "receiptHandle": "m", "body": look.body().unwrap(),
+            "eventSource": "aws:sqs", "attributes": { "ApproximateReceiveCount": "1" },
+        });
+        assert_eq!(self.invoke_raw(&json!({ "Records": [record] }).to_string()), Ok(1));
+        self.memory.state().outputs.postponed.pop().unwrap().1
     }
 
     /// Delivers messages about simulated alerts to a target that hangs. Returns the number of tries.

@@ -27,7 +27,7 @@ impl Fixture {
         self.memory.state().heads[PLACE].clone()
     }
 
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         let old = self.head();
         let key = drover_core::base::scope::TenantScope::stored_subject(PLACE).unwrap();
         let location = SubjectLocation { key, table: None };

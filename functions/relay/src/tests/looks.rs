@@ -58,3 +58,25 @@ fn an_alert_of_a_backlog_says_so() {
         alerts.iter().map(|alert| (alert.latest.news, alert.latest.is_old)).collect();
     assert_eq!(found, [(News::Resolved, true), (News::Opened, false)]);
 }
+
+/// Nobody would know of an alert after it is gone: its targets are told to look before, and a minute later.
+#[test]
+fn the_targets_of_an_alert_that_goes_look_at_it_also_if_the_relay_stops_in_between() {
+    let mut fixture = told();
+    fixture.commit("demo", "d-1", &[10]);
+    fixture.deliver_all();
+    fixture.looks();
+    fixture.forget();
+    let last = fixture.stream.last().unwrap().clone();
+    // The deletion is done, and its answer is lost.
+    fixture
+        .memory
+        .fail(|call| if call == Call::AlertWrite { Fault::LostAfter } else { Fault::None });
+    assert_eq!(fixture.deliver(std::slice::from_ref(&last)).len(), 1);
+    let late = second(1_060);
+    assert!(fixture.memory.state().outputs.looks.iter().all(|(due, _)| *due == late));
+    assert_eq!(fixture.looks(), ["ops", "am"]);
+    assert!(fixture.alerts().is_empty());
+    fixture.memory.fail_nothing();
+    assert_eq!(fixture.deliver(&[last]), Vec::<String>::new());
+}

@@ -11,7 +11,7 @@ use crate::outputs::notifications::deliveries::{Deliveries, DeliveriesOf, Delive
 use crate::ports::{DeliveryRecords, Notifications};
 
 fn place(tenant: &TenantScope, of: &DeliveriesOf) -> (String, String) {
-    (tenant.tenant().to_string(), of.key().to_owned())
+    (tenant.tenant().to_string(), of.key().into_owned())
 }
 
 fn size(deliveries: &Deliveries) -> usize {

@@ -173,7 +173,6 @@ fn of_unsent(
     of_body(received, now, Foreign { owner, id, stamp, code, subject, message, origin })
 }
 
-/// News that are given up again, after a replay, have one letter.
 fn of_untold(
     received: &Received<'_>,
     (tenant, untold): (TenantId, Untold),

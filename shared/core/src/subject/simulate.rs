@@ -39,6 +39,7 @@ pub async fn simulate<P: DeliveryRecords + Notifications + Clock>(
         alert: simulated.id.clone(),
         target: target.clone(),
         again: false,
+        repeat: false,
         digest: false,
     };
     ports.send_looks(&targets.iter().map(look).collect::<Vec<_>>(), 0).await?;

@@ -1,4 +1,4 @@
-//! The records of deliveries: `pk` (S) `T#{tenant}#N#{alert}`, or `T#{tenant}#N#switches`; `sk` (S) `N`; `t#{target}` (S)
+//! The records of deliveries: `pk` (S) `T#{tenant}#N#{alert}`, `T#{tenant}#N#switches` or `T#{tenant}#N#digests#{target}`; `sk` (S) `N`; `t#{target}` (S)
 //! the record of a target as JSON; `d` (S) a simulated alert as JSON; `x` (N) the time of expiry, in seconds since 1970.
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -14,7 +14,7 @@ const TARGET: &str = "t#";
 
 /// The key of an item.
 pub(in crate::dynamodb) fn deliveries_key(tenant: &TenantScope, of: &DeliveriesOf) -> Item {
-    key(&["T#", tenant.tenant().as_str(), "#N#", of.key()].concat(), SORT_KEY)
+    key(&["T#", tenant.tenant().as_str(), "#N#", &of.key()].concat(), SORT_KEY)
 }
 
 /// The item of a simulated alert of which no target was told yet.

@@ -1,12 +1,12 @@
 //! What to do about a message: the alert as it is now against what the target was told.
 
 use super::Told;
-use super::told::Content;
+use super::told::{Content, Trying};
 use crate::base::time::Timestamp;
 use crate::outputs::alerts::News;
 
-/// How soon it is looked again whether an opening is settled, in seconds.
-const SETTLING_SECONDS: i64 = 30;
+/// How soon it is looked again whether an opening is settled, in seconds: at least and at most.
+const SETTLING_SECONDS: (i64, i64) = (30, 900);
 /// How much earlier than due a repetition may come, in seconds.
 const EARLY_SECONDS: i64 = 15;
 
@@ -21,8 +21,8 @@ pub struct Standing {
     pub is_old: bool,
     /// Whether a person paused or disabled it.
     pub is_paused: bool,
-    /// Whether its opening is as settled as its rule asks for.
-    pub is_settled: bool,
+    /// After how many seconds its opening is as settled as its rule asks for, at the latest; `None`: it is.
+    pub settles_in: Option<i64>,
     /// What a target is to know of it.
     pub content: Content,
 }
@@ -63,8 +63,11 @@ pub fn next(
         return Next::Wait(trying.next_at);
     }
     let Some(standing) = standing else {
-        let number = trying.map_or(told.number, |trying| trying.number.max(told.number));
-        return end(told, (News::Retracted, number.saturating_add(1)), again, now);
+        // The same number in each try.
+        let own = trying.filter(|one| one.news == News::Retracted && one.number > told.number);
+        let last = trying.map_or(told.number, |trying| trying.number.max(told.number));
+        let number = own.map_or(last.saturating_add(1), |trying| trying.number);
+        return end(told, (News::Retracted, number), again, now);
     };
     let as_before = || if wants.repeats { repeated(told, again, now) } else { Next::Nothing };
     let number = standing.number;
@@ -81,9 +84,13 @@ pub fn next(
     if standing.is_old && !is_known {
         return Next::Nothing;
     }
-    if !standing.is_settled && !is_known {
-        return Next::Wait(now.plus_seconds(SETTLING_SECONDS));
+    if let Some(seconds) = standing.settles_in.filter(|_| !is_known) {
+        let seconds = (seconds / 10).clamp(SETTLING_SECONDS.0, SETTLING_SECONDS.1);
+        return Next::Wait(now.plus_seconds(seconds));
     }
+    // News on their way keep their number, and so their id, while others follow.
+    let is_same = |one: &&Trying| one.news == news && one.number > told.number && !one.is_given_up;
+    let number = trying.filter(is_same).map_or(number, |trying| trying.number);
     tried(told, (news, number), again, now)
 }
 
@@ -91,6 +98,12 @@ pub fn next(
 /// followed.
 fn firing_news(standing: &Standing, told: &Told, wants: Wants) -> Option<News> {
     let Some(known) = told.known.filter(|_| told.is_open()) else { return Some(News::Opened) };
+    // An end that seemed to fail may have arrived: then the target has to be told that the alert fires again.
+    let is_in_doubt =
+        |one: &&Trying| one.number > told.number && (one.news.is_end() || one.news == News::Opened);
+    if told.trying.as_ref().filter(is_in_doubt).is_some() {
+        return Some(News::Opened);
+    }
     if standing.content.severity > known.severity {
         return Some(News::Raised);
     }
@@ -101,9 +114,11 @@ fn firing_news(standing: &Standing, told: &Told, wants: Wants) -> Option<News> {
     (is_moved && wants.moved).then_some(News::Moved)
 }
 
-/// The end of an alert, unless the target never heard of it.
+/// The end of an alert, unless the target never heard of it. A target that was told that the alert is resolved is also
+/// told that it never was.
 fn end(told: &Told, news: (News, u32), again: bool, now: Timestamp) -> Next {
-    if told.may_know { tried(told, news, again, now) } else { Next::Nothing }
+    let is_withdrawn = told.news == Some(News::Resolved) && news.0 == News::Retracted;
+    if told.may_know || is_withdrawn { tried(told, news, again, now) } else { Next::Nothing }
 }
 
 /// Tries now, or when the next try is due, or no more.

@@ -1,6 +1,7 @@
 //! The stored records of deliveries: what the targets of a tenant were told of an alert, and which targets are switched
 //! off. The records of an alert are one item, with a text for each target.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,8 @@ pub enum DeliveriesOf {
     Alert(AlertId),
     /// Which targets are switched off.
     Switches,
-    /// The digests of targets.
-    Digests,
+    /// The digests of a target.
+    Digests(String),
 }
 
 /// The records of one item.
@@ -45,7 +46,7 @@ pub struct DeliveryChange<'a> {
     pub expires_at: i64,
 }
 
-/// A target is switched off, until its document or its secret is another one or a test arrives.
+/// A target is switched off, until its document is another one or a test arrives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwitchedOff {
     /// Since when; `None`: it is on again.
@@ -58,11 +59,11 @@ pub struct SwitchedOff {
 
 impl DeliveriesOf {
     /// The end of the key of the item, which is unique in the tenant.
-    pub fn key(&self) -> &str {
+    pub fn key(&self) -> Cow<'_, str> {
         match self {
-            Self::Alert(id) => id.as_str(),
-            Self::Switches => "switches",
-            Self::Digests => "digests",
+            Self::Alert(id) => id.as_str().into(),
+            Self::Switches => "switches".into(),
+            Self::Digests(target) => ["digests#", target].concat().into(),
         }
     }
 }
@@ -74,6 +75,19 @@ impl Deliveries {
     /// The record is damaged.
     pub fn told(&self, target: &str) -> Result<Told, Unavailable> {
         self.by_target.get(target).map_or_else(|| Ok(Told::default()), |stored| Told::read(stored))
+    }
+
+    /// Whether another target than this one may believe that the alert fires.
+    ///
+    /// # Errors
+    /// A record is damaged.
+    pub fn is_known_to_others(&self, target: &str) -> Result<bool, Unavailable> {
+        for other in self.by_target.keys().filter(|other| *other != target) {
+            if self.told(other)?.may_know {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The simulated alert.

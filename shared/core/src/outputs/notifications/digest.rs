@@ -13,7 +13,7 @@ use crate::base::id::TenantId;
 use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
 use crate::outputs::alerts::{Alert, AlertId, time_key};
-use crate::outputs::notifications::told::RETRY_AFTER;
+use crate::outputs::notifications::told::{RETRY_AFTER, TRY_SECONDS};
 
 /// How long after its first alert a digest is sent, in seconds.
 pub const DUE_SECONDS: i64 = 900;
@@ -29,6 +29,8 @@ pub struct Digests {
     pub open: Digest,
     /// The digest on its way.
     pub closed: Option<Closed>,
+    /// Whether a message waits until the open digest is due. None does after one was given up.
+    pub is_waiting: bool,
 }
 
 /// Alerts of a backlog, counted.
@@ -84,6 +86,19 @@ impl Digest {
         self.opened = Some((first.min(opened_at), last.max(opened_at)));
     }
 
+    fn merge(&mut self, other: &Self) {
+        self.severity = self.severity.max(other.severity);
+        self.since = self.since.into_iter().chain(other.since).min();
+        for (rule, count) in &other.rules {
+            *self.rules.entry(rule.clone()).or_default() += count;
+        }
+        let room = KNOWN.saturating_sub(self.ids.len());
+        self.ids.extend(other.ids.iter().take(room).cloned());
+        let opened = self.opened.into_iter().chain(other.opened);
+        let opened = opened.reduce(|one, two| (one.0.min(two.0), one.1.max(two.1)));
+        self.opened = opened;
+    }
+
     /// The digest in the form of an alert, so that every target can show it.
     pub fn to_json(&self, tenant: &TenantId, number: u32) -> Value {
         let rules: Vec<String> =
@@ -111,7 +126,7 @@ impl Digests {
         if self.open.has(&alert.id) {
             return None;
         }
-        let mut with = self.clone();
+        let mut with = Self { is_waiting: true, ..self.clone() };
         with.open.add(alert, now);
         Some(with)
     }
@@ -122,32 +137,51 @@ impl Digests {
         self.closed.as_ref().map(|closed| closed.next_at).or(open)
     }
 
-    /// With the open digest closed, if none is on its way.
+    /// As a try begins: the open digest is closed, if none is on its way. `None`: a try is not due, or nothing is to be
+    /// told. `again`: whether it is made also before it is due.
     #[must_use]
-    pub fn closing(&self, now: Timestamp) -> Self {
-        if self.closed.is_some() {
-            return self.clone();
+    pub fn begun(&self, again: bool, now: Timestamp) -> Option<Self> {
+        let due_at = self.due_at()?;
+        if due_at > now && !again {
+            return None;
         }
-        let digest = self.open.clone();
-        let closed = Some(Closed { number: self.number, digest, tries: 0, next_at: now });
-        Self { number: self.number.saturating_add(1), open: Digest::default(), closed }
+        let mut begun = self.clone();
+        let mut closed = begun.closed.take().unwrap_or_else(|| {
+            let digest = std::mem::take(&mut begun.open);
+            begun.number = self.number.saturating_add(1);
+            Closed { number: self.number, digest, tries: 0, next_at: now }
+        });
+        closed.next_at = now.plus_seconds(TRY_SECONDS);
+        Some(Self { closed: Some(closed), is_waiting: true, ..begun })
     }
 
-    /// After a target took the digest on its way.
+    /// After a target took the digest with this number. `None`: another one is on its way.
     #[must_use]
-    pub fn taken(&self) -> Self {
-        Self { closed: None, ..self.clone() }
+    pub fn taken(&self, number: u32) -> Option<Self> {
+        let is_it = self.closed.as_ref().is_some_and(|closed| closed.number == number);
+        let is_waiting = self.open.since.is_some();
+        is_it.then(|| Self { closed: None, is_waiting, ..self.clone() })
     }
 
-    /// After a try failed. `None`: it was the last one.
+    /// After a try of the digest with this number failed. After the last one it is a part of the open digest again, for
+    /// which no message waits. `None`: another one is on its way.
     #[must_use]
-    pub fn failed(&self, wait_seconds: i64, now: Timestamp) -> Option<Self> {
-        let closed = self.closed.as_ref()?;
-        let tries = closed.tries.saturating_add(1);
+    pub fn failed(&self, number: u32, wait_seconds: i64, now: Timestamp) -> Option<Self> {
+        let closed = self.closed.as_ref().filter(|closed| closed.number == number)?;
         let index = usize::try_from(closed.tries).unwrap_or(usize::MAX);
-        let delay = RETRY_AFTER.get(index).copied()?;
-        let next_at = now.plus_seconds(delay.max(wait_seconds));
+        let Some(delay) = RETRY_AFTER.get(index) else { return self.given_up(number) };
+        let next_at = now.plus_seconds((*delay).max(wait_seconds));
+        let tries = closed.tries.saturating_add(1);
         Some(Self { closed: Some(Closed { tries, next_at, ..closed.clone() }), ..self.clone() })
+    }
+
+    /// After the digest with this number was given up. `None`: another one is on its way.
+    #[must_use]
+    pub fn given_up(&self, number: u32) -> Option<Self> {
+        let closed = self.closed.as_ref().filter(|closed| closed.number == number)?;
+        let mut open = self.open.clone();
+        open.merge(&closed.digest);
+        Some(Self { open, closed: None, is_waiting: false, ..self.clone() })
     }
 
     /// The text to store.

@@ -9,7 +9,6 @@ use crate::outputs::alerts::AlertId;
 
 /// Says that a target may have to be told about an alert.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Look {
     /// Whose alert it is.
     pub tenant: String,
@@ -23,6 +22,9 @@ pub struct Look {
     /// A dead letter is replayed: what was given up is tried again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
+    /// A target that forgets is to be told again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeat: bool,
     /// The target's digest is meant, and no alert.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub digest: bool,

@@ -55,7 +55,7 @@ impl Simulated {
         let (news, number) =
             if now < self.closes_at() { (News::Opened, 1) } else { (News::Resolved, 2) };
         let content = Content { severity: self.severity, is_acknowledged: false };
-        Standing { news, number, is_old: false, is_paused: false, is_settled: true, content }
+        Standing { news, number, is_old: false, is_paused: false, settles_in: None, content }
     }
 
     /// When it expires, in seconds since 1970.

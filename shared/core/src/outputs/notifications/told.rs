@@ -43,6 +43,9 @@ pub struct Told {
     pub may_know: bool,
     /// How often it was told that the alert is over.
     pub ends: u32,
+    /// For when a repetition was arranged last.
+    #[serde(default)]
+    pub repeats_at: Option<Timestamp>,
     /// Whether the alert is in a digest.
     #[serde(default)]
     pub is_in_digest: bool,
@@ -128,6 +131,7 @@ impl Told {
             tries: trying.tries,
             may_know: !news.is_end(),
             ends: if news.is_end() { again.saturating_add(1) } else { 0 },
+            repeats_at: self.repeats_at,
             is_in_digest: self.is_in_digest,
             trying: None,
         }
@@ -159,10 +163,11 @@ impl Told {
         Self { trying, ..self.clone() }
     }
 
-    /// When the record expires, in seconds since 1970.
-    pub fn expires_at(&self, now: Timestamp) -> i64 {
+    /// When the item of the record expires, in seconds since 1970. `others_may_know`: whether it has the record of another
+    /// target that may believe that the alert fires.
+    pub fn expires_at(&self, others_may_know: bool, now: Timestamp) -> i64 {
         let (firing, over) = KEPT_DAYS;
-        let days = if self.may_know { firing } else { over };
+        let days = if self.may_know || others_may_know { firing } else { over };
         now.plus_seconds(days * SECONDS_PER_DAY).whole_seconds()
     }
 
