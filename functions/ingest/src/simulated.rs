@@ -15,9 +15,7 @@ use drover_core::intake::tenant::Scope;
 use drover_core::ports::{DeliveryRecords, EventLog, Notifications};
 use drover_core::subject::simulate::{Simulation, simulate as core_simulate};
 use drover_http::sent::Sent;
-use drover_http::{
-    CorrelationId, Credentials, Fault, NotAdmitted, Parameters, Problem, ProblemBody,
-};
+use drover_http::{CorrelationId, Credentials, NotAdmitted, Parameters, Problem, ProblemBody};
 use drover_intake::{Intake, IntakePorts, counted};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
@@ -26,6 +24,7 @@ use crate::FUNCTION;
 
 /// The maximum length of a summary, in bytes.
 const SUMMARY_BYTES: usize = 1_000;
+const INVALID: &str = "invalid_parameter";
 const SUMMARY: &str = "This is a test of notifications.";
 
 /// What to simulate. The body may be empty.
@@ -134,7 +133,7 @@ impl SimulateRequest {
             return Ok(Self::default());
         }
         let faulty = |fault: &serde_json::Error| match fault.is_data() {
-            true => invalid("", &fault.to_string()),
+            true => Problem::at(INVALID, "", &fault.to_string()),
             false => Problem::bad_request("malformed_json", format!("invalid request: {fault}")),
         };
         let value: serde_json::Value =
@@ -146,13 +145,15 @@ impl SimulateRequest {
                 let request: Self =
                     serde_json::from_value(value).map_err(|fault| faulty(&fault))?;
                 match &request.summary {
-                    Some(summary) if summary.len() > SUMMARY_BYTES => {
-                        Err(invalid("/summary", "the summary has more than 1,000 bytes"))
-                    }
+                    Some(summary) if summary.len() > SUMMARY_BYTES => Err(Problem::at(
+                        INVALID,
+                        "/summary",
+                        "the summary has more than 1,000 bytes",
+                    )),
                     _ => Ok(request),
                 }
             }
-            _ => Err(invalid("", "the body must be an object")),
+            _ => Err(Problem::at(INVALID, "", "the body must be an object")),
         }
     }
 
@@ -172,22 +173,12 @@ impl SimulateRequest {
         match unknown {
             Some(_) => {
                 let fault = format!("no such target; the targets are {}", known.join(", "));
-                Err(invalid("/targets", &fault))
+                Err(Problem::at(INVALID, "/targets", &fault))
             }
-            None if targets.is_empty() => Err(invalid("/targets", "name at least one target")),
+            None if targets.is_empty() => {
+                Err(Problem::at(INVALID, "/targets", "name at least one target"))
+            }
             None => Ok(targets),
         }
     }
-}
-
-fn invalid(path: &str, message: &str) -> Problem {
-    let code = "invalid_parameter";
-    let fault = Fault {
-        index: None,
-        code: code.to_owned(),
-        path: Some(path.to_owned()),
-        message: message.to_owned(),
-    };
-    let detail = if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") };
-    Problem::bad_request(code, detail).with_errors(vec![fault])
 }

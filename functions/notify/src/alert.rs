@@ -120,7 +120,7 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         Ok(until.is_none_or(|until| until < opened_at).then_some(left))
     }
 
-    /// The alert as the API shows it, with the name of its tenant.
+    /// The alert as the API shows it.
     pub(crate) async fn shown(
         &self,
         about: &About,
@@ -135,7 +135,7 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
                 "id": look.alert.as_str(), "state": news.as_str(), "severity": "info", "rule": "",
                 "subject": { "kind": "", "id": "" }, "labels": {}, "cause": null, "value": null,
                 "opened_at": look.alert.first_opened_at(), "closed_at": null,
-                "summary": "the subject of this alert was forgotten",
+                "summary": "nothing of this alert is kept: its subject was forgotten, or it expired",
             })),
         }
     }

@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use crate::looking::document;
 use crate::sending::Sender;
+use crate::switches::is_off;
 use crate::{FUNCTION, Notify, NotifyPorts};
 
 const SUMMARY: &str = "This is a test of notifications.";
@@ -97,7 +97,7 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         for target in &tenant.targets {
             let stored = read.answer.by_target.get(&target.id);
             let off = stored.map(|stored| SwitchedOff::read(stored)).transpose()?;
-            let off = off.filter(|off| off.since.is_some() && off.document == document(target));
+            let off = off.filter(|off| is_off(off, target));
             targets.push(json!({
                 "id": target.id, "kind": target.endpoint.kind(), "moved": target.moved,
                 "off": off.map(|off| json!({ "since": off.since, "reason": off.reason })),

@@ -5,7 +5,6 @@ use drover_core::base::cost::{Metered, Units};
 use drover_core::base::error::{Reason, Unavailable};
 use drover_core::base::metrics::{Counts, Metric};
 use drover_core::base::scope::TenantScope;
-use drover_core::dead_letter::untold::Untold;
 use drover_core::intake::tenant::{Target, Tenant};
 use drover_core::outputs::alerts::{Alert, AlertId, News};
 use drover_core::outputs::notifications::deliveries::{DeliveriesOf, DeliveryChange};
@@ -52,6 +51,18 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
 
     /// Sends the digest of a target if it is due.
     pub(crate) async fn send_digest(
+        &self,
+        (look, scope): (&Look, &TenantScope),
+        (tenant, target): (&Tenant, Option<&Target>),
+        counts: &mut Counts,
+    ) -> Result<Outcome, Unavailable> {
+        let mut units = Units::default();
+        let sent = self.try_digest((look, scope), (tenant, target), &mut units, counts).await;
+        counts.add_units(units);
+        sent
+    }
+
+    async fn try_digest(
         &self,
         (look, scope): (&Look, &TenantScope),
         (tenant, target): (&Tenant, Option<&Target>),
@@ -108,12 +119,7 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         match next {
             Some(due) => Ok(Outcome::Later(seconds(now, due))),
             None => {
-                let letter = Untold::of(look, (News::Digest, number), &reason, now).message()?;
-                for sent in self.ports.send_letters(&[letter]).await {
-                    sent?;
-                }
-                counts.add(Metric::DeadLettersSent);
-                counts.add(Metric::NotificationsGivenUp);
+                self.send_letter(look, (News::Digest, number), &reason, counts).await?;
                 Ok(Outcome::Done)
             }
         }

@@ -10,7 +10,7 @@
 //! - `queue`: batches of messages, and what becomes of them
 //! - `looking`: handles one message
 //! - `digests`: one notification about the alerts of a backlog
-//! - `places`: how many messages about one target are tried at once
+//! - `slots`: how many messages about one target are tried at once; `switches`: targets that are switched off
 //! - `alert`: the alert of a message, as it is now
 //! - [`sending`]: sends notifications to targets
 //! - [`config`]: read once at startup
@@ -18,6 +18,7 @@
 use std::sync::Arc;
 
 use drover_core::base::error::Unavailable;
+use drover_core::base::id::TenantId;
 use drover_core::base::metrics::{Counts, Meter, Metric, Tally};
 use drover_core::outputs::notifications::Look;
 use drover_core::ports::{Alerts, DeliveryRecords, Notifications, Ports};
@@ -31,15 +32,16 @@ mod command;
 pub mod config;
 mod digests;
 mod looking;
-mod places;
 mod queue;
 pub mod sending;
+mod slots;
+mod switches;
 
 use self::looking::Outcome;
-use self::places::Places;
 pub use self::queue::Failed;
 use self::queue::{BatchResponse, Message};
 use self::sending::Sender;
+use self::slots::Slots;
 
 /// The name of this function in metrics.
 pub const FUNCTION: &str = "notify";
@@ -57,14 +59,22 @@ pub struct Notify<W, S> {
     ports: W,
     sender: S,
     registry: Registry,
-    places: Places,
+    slots: Slots,
     meter: Arc<dyn Meter>,
+}
+
+/// What became of a message.
+struct Handled {
+    /// Its id, if it has to come again.
+    again: Option<String>,
+    tenant: Option<TenantId>,
+    counts: Counts,
 }
 
 impl<W: NotifyPorts, S: Sender> Notify<W, S> {
     /// Creates the function over these ports.
     pub fn new(ports: W, sender: S, meter: Arc<dyn Meter>) -> Self {
-        Self { ports, sender, registry: Registry::new(), places: Places::default(), meter }
+        Self { ports, sender, registry: Registry::new(), slots: Slots::default(), meter }
     }
 
     /// Handles one invocation.
@@ -82,19 +92,15 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         let handled: Vec<_> = stream::iter(handled).buffer_unordered(AT_ONCE).collect().await;
         let mut tally = Tally::default();
         let mut failed = Vec::new();
-        for (message_id, is_done, look, counts) in handled {
-            let tenant = look.and_then(|look| look.tenant());
+        for Handled { again, tenant, counts } in handled {
             tally.of(tenant.as_ref()).merge(counts);
-            if !is_done {
-                failed.push(message_id);
-            }
+            failed.extend(again);
         }
         self.meter.record(FUNCTION, &tally, self.ports.now());
         Ok(serde_json::value::to_raw_value(&BatchResponse::of(failed))?)
     }
 
-    /// Handles a message. Returns its id, and whether it is done.
-    async fn take(&self, message: Message) -> (String, bool, Option<Look>, Counts) {
+    async fn take(&self, message: Message) -> Handled {
         let mut counts = Counts::default();
         counts.add(Metric::MessagesProcessed);
         let Some(look) = message.body.as_deref().and_then(Look::read) else {
@@ -103,7 +109,7 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
                 message_id = &*message.message_id,
                 "a message of the queue of notifications cannot be read"
             );
-            return (message.message_id, false, None, counts);
+            return Handled { again: Some(message.message_id), tenant: None, counts };
         };
         let outcome = self.look((&look, message.is_first()), &mut counts).await;
         let is_done = self.finish(&message, outcome).await.unwrap_or_else(|unavailable| {
@@ -111,9 +117,10 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
             tracing::warn!(%unavailable, causes, tenant, target, "a notification comes again");
             false
         });
-        (message.message_id, is_done, Some(look), counts)
+        Handled { again: (!is_done).then_some(message.message_id), tenant: look.tenant(), counts }
     }
 
+    /// Postpones a message that has to wait. Returns whether it is done.
     async fn finish(
         &self,
         message: &Message,

@@ -12,18 +12,17 @@ use drover_core::base::id::TenantId;
 use drover_core::base::metrics::{Counts, Metric};
 use drover_core::base::scope::TenantScope;
 use drover_core::base::time::Timestamp;
-use drover_core::dead_letter::untold::Untold;
-use drover_core::event::digest;
+use drover_core::dead_letter::failed_notification::FailedNotification;
 use drover_core::intake::tenant::{Status, Target, Tenant};
 use drover_core::outputs::alerts::News;
 use drover_core::outputs::notifications::decision::{Next, Standing, Wants, next};
-use drover_core::outputs::notifications::deliveries::{DeliveriesOf, DeliveryChange, SwitchedOff};
+use drover_core::outputs::notifications::deliveries::{DeliveriesOf, DeliveryChange};
 use drover_core::outputs::notifications::told::{Content, MAX_WAIT_SECONDS};
 use drover_core::outputs::notifications::{Look, Notification, Told};
 
 use crate::alert::About;
-use crate::places::Place;
 use crate::sending::{NotSent, Sender};
+use crate::slots::Slot;
 use crate::{Notify, NotifyPorts};
 
 /// When the message of a suspended tenant is looked at again, in seconds.
@@ -32,15 +31,13 @@ const SUSPENDED_SECONDS: u32 = 1_800;
 const UNKNOWN_SECONDS: u32 = 90;
 /// When a message is looked at again that lost a race, in seconds.
 const RACE_SECONDS: u32 = 5;
-/// When a message is looked at again whose target has no place for another try, in seconds.
+/// When a message is looked at again whose target has no slot for another try, in seconds.
 const BUSY_SECONDS: u32 = 20;
-/// How long a message waits for a place.
-const PLACE_TRIES: usize = 15;
-const PLACE_PAUSE: Duration = Duration::from_millis(200);
+/// How long a message waits for a slot.
+const SLOT_TRIES: usize = 15;
+const SLOT_PAUSE: Duration = Duration::from_millis(200);
 /// The longest delay of a message that is sent.
 const MAX_DELAY_SECONDS: i64 = 900;
-/// How long the record of a switched-off target is kept, in seconds.
-const SWITCH_SECONDS: i64 = 400 * 24 * 60 * 60;
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,24 +98,21 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
             return Ok(Outcome::Later(SUSPENDED_SECONDS));
         }
         let scope = TenantScope::by_queue(id);
-        let of = DeliveriesOf::Alert(look.alert.clone());
-        let Metered { answer: deliveries, mut units } = self.ports.deliveries(&scope, &of).await?;
+        let tenant = &*tenant;
         let target = tenant.targets.iter().find(|target| target.id == look.target);
-        if look.digest {
-            let of = ((look, &scope), (&*tenant, target));
-            let sent = self.send_digest(of.0, of.1, &mut units, counts).await;
-            counts.add_units(units);
-            return sent;
-        }
-        let about = self.about((look, &scope), &deliveries, &mut units).await?;
-        let told = deliveries.told(&look.target)?;
-        let stored = deliveries.by_target.get(&look.target).cloned();
-        let others_may_know = deliveries.is_known_to_others(&look.target)?;
         // A document that was applied within the last minute may not be known here yet.
         if target.is_none() && is_first {
             return Ok(Outcome::Later(UNKNOWN_SECONDS));
         }
-        let tenant = &*tenant;
+        if look.digest {
+            return self.send_digest((look, &scope), (tenant, target), counts).await;
+        }
+        let of = DeliveriesOf::Alert(look.alert.clone());
+        let Metered { answer: deliveries, mut units } = self.ports.deliveries(&scope, &of).await?;
+        let about = self.about((look, &scope), &deliveries, &mut units).await?;
+        let told = deliveries.told(&look.target)?;
+        let stored = deliveries.by_target.get(&look.target).cloned();
+        let others_may_know = deliveries.is_known_to_others(&look.target)?;
         let mut looking = Looking {
             look,
             scope,
@@ -192,13 +186,15 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
             let why = "the tenant's document has no target with this name";
             return self.give_up(looking, (news, number), why, counts).await;
         };
-        if let Some(off) = self.switched_off(looking, target).await?
+        let off = self.switched_off((&looking.scope, target), &mut looking.units).await?;
+        // A test is sent all the same.
+        if let Some(off) = &off
             && !matches!(looking.about, About::Simulated(_))
         {
             let why = format!("the target is switched off: {}", off.reason);
             return self.give_up(looking, (news, number), &why, counts).await;
         }
-        let Some(place) = self.place(&looking.tenant.id, &target.id).await else {
+        let Some(slot) = self.slot(&looking.tenant.id, &target.id).await else {
             let jitter = u32::try_from(self.ports.random() % 40).unwrap_or(0);
             return Ok(Outcome::Later(BUSY_SECONDS + jitter));
         };
@@ -212,20 +208,23 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
             return Ok(Outcome::Later(RACE_SECONDS));
         }
         let sent = self.sender.send(target, &notification).await;
-        drop(place);
+        drop(slot);
         let now = self.ports.now();
         let (tenant, name) = (&*look.tenant, &*look.target);
         match sent {
             Ok(()) => {
                 counts.add(Metric::NotificationsSent);
                 self.record(looking, looking.told.taken(now)).await?;
-                self.switch_on(looking, target).await?;
+                if off.is_some() {
+                    self.switch((&looking.scope, target), None, &mut looking.units).await?;
+                }
                 self.follow(looking, standing).await
             }
             Err(NotSent::Gone { reason }) => {
                 counts.add(Metric::NotificationsFailed);
                 tracing::error!(tenant, target = name, reason, "a target is switched off");
-                self.switch_off(looking, target, &reason).await?;
+                let place = (&looking.scope, target);
+                self.switch(place, Some(&reason), &mut looking.units).await?;
                 self.give_up(looking, (news, number), &reason, counts).await
             }
             Err(NotSent::Failed { reason, wait_seconds }) => {
@@ -249,14 +248,14 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         }
     }
 
-    /// Waits a little for a place for a try: a target that is fast has one soon. `None`: it has none.
-    async fn place(&self, tenant: &TenantId, target: &str) -> Option<Place<'_>> {
-        for _ in 0..PLACE_TRIES {
-            let place = self.places.take(tenant, target);
-            if place.is_some() {
-                return place;
+    /// Waits a little for a slot for a try: a target that is fast has one soon. `None`: it has none.
+    async fn slot(&self, tenant: &TenantId, target: &str) -> Option<Slot<'_>> {
+        for _ in 0..SLOT_TRIES {
+            let slot = self.slots.take(tenant, target);
+            if slot.is_some() {
+                return slot;
             }
-            self.ports.pause(PLACE_PAUSE).await;
+            self.ports.pause(SLOT_PAUSE).await;
         }
         None
     }
@@ -269,15 +268,8 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         why: &str,
         counts: &mut Counts,
     ) -> Result<Outcome, Unavailable> {
-        let (look, now) = (looking.look, self.ports.now());
-        let (tenant, target) = (&*look.tenant, &*look.target);
-        tracing::error!(tenant, target, why, "a notification is given up");
-        let letter = Untold::of(look, (news, number), why, now).message()?;
-        for sent in self.ports.send_letters(&[letter]).await {
-            sent?;
-        }
-        counts.add(Metric::DeadLettersSent);
-        counts.add(Metric::NotificationsGivenUp);
+        self.send_letter(looking.look, (news, number), why, counts).await?;
+        let now = self.ports.now();
         let trying = looking.told.trying.as_ref();
         let was_tried = trying.is_some_and(|trying| (trying.news, trying.number) == (news, number));
         let told = match was_tried {
@@ -290,6 +282,25 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         };
         self.record(looking, told).await?;
         Ok(Outcome::Done)
+    }
+
+    /// Makes a dead letter of news.
+    pub(crate) async fn send_letter(
+        &self,
+        look: &Look,
+        news: (News, u32),
+        why: &str,
+        counts: &mut Counts,
+    ) -> Result<(), Unavailable> {
+        let (tenant, target) = (&*look.tenant, &*look.target);
+        tracing::error!(tenant, target, why, "a notification is given up");
+        let letter = FailedNotification::of(look, news, why, self.ports.now()).message()?;
+        for sent in self.ports.send_letters(&[letter]).await {
+            sent?;
+        }
+        counts.add(Metric::DeadLettersSent);
+        counts.add(Metric::NotificationsGivenUp);
+        Ok(())
     }
 
     /// What follows when everything is told: a simulated alert ends, and a target that forgets is told again.
@@ -345,73 +356,6 @@ impl<W: NotifyPorts, S: Sender> Notify<W, S> {
         }
         Ok(replaced.answer)
     }
-
-    async fn switched_off(
-        &self,
-        looking: &mut Looking<'_>,
-        target: &Target,
-    ) -> Result<Option<SwitchedOff>, Unavailable> {
-        let read = self.ports.deliveries(&looking.scope, &DeliveriesOf::Switches).await?;
-        looking.units += read.units;
-        let stored = read.answer.by_target.get(&target.id);
-        let off = stored.map(|stored| SwitchedOff::read(stored)).transpose()?;
-        Ok(off.filter(|off| off.since.is_some() && off.document == document(target)))
-    }
-
-    async fn switch_off(
-        &self,
-        looking: &mut Looking<'_>,
-        target: &Target,
-        reason: &str,
-    ) -> Result<(), Unavailable> {
-        let since = Some(self.ports.now());
-        let off = SwitchedOff { since, reason: reason.to_owned(), document: document(target) };
-        self.switch(looking, target, &off).await
-    }
-
-    /// After a test arrived, the target is on again.
-    async fn switch_on(
-        &self,
-        looking: &mut Looking<'_>,
-        target: &Target,
-    ) -> Result<(), Unavailable> {
-        if !matches!(looking.about, About::Simulated(_)) {
-            return Ok(());
-        }
-        if self.switched_off(looking, target).await?.is_none() {
-            return Ok(());
-        }
-        let on = SwitchedOff { since: None, reason: String::new(), document: document(target) };
-        self.switch(looking, target, &on).await
-    }
-
-    async fn switch(
-        &self,
-        looking: &mut Looking<'_>,
-        target: &Target,
-        new: &SwitchedOff,
-    ) -> Result<(), Unavailable> {
-        let of = DeliveriesOf::Switches;
-        let read = self.ports.deliveries(&looking.scope, &of).await?;
-        let stored = read.answer.by_target.get(&target.id).cloned();
-        let (new, now) = (new.stored()?, self.ports.now());
-        let change = DeliveryChange {
-            target: &target.id,
-            expected: stored.as_deref(),
-            new: &new,
-            expires_at: now.plus_seconds(SWITCH_SECONDS).whole_seconds(),
-        };
-        // If another message was faster, it wrote the same.
-        let replaced = self.ports.replace_delivery(&looking.scope, &of, change).await?;
-        looking.units += read.units;
-        looking.units += replaced.units;
-        Ok(())
-    }
-}
-
-/// A digest of a target's document: another document is another target.
-pub(crate) fn document(target: &Target) -> String {
-    digest(&[format!("{target:?}").as_bytes()])
 }
 
 /// The seconds until a time, rounded up: at least 1.

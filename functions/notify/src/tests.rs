@@ -28,6 +28,23 @@ fn a_target_is_told_that_an_alert_opens_and_ends() {
     assert_eq!(world.news(OPS).len(), 2, "nobody is told twice");
 }
 
+/// What the documentation says that a notification costs.
+#[test]
+fn a_notification_costs_two_write_and_three_read_units() {
+    let mut world = World::new();
+    world.open();
+    world.run_until(world::NOW);
+    world.pass(10);
+    world.resolve();
+    let before = world.memory.state().units;
+    world.send(world.look_of(OPS));
+    world.deliver_once();
+    let after = world.memory.state().units;
+    assert_eq!(world.news(OPS), [News::Opened, News::Resolved]);
+    assert!((after.write - before.write - 2.0).abs() < f64::EPSILON, "{before:?} {after:?}");
+    assert!((after.read - before.read - 3.0).abs() < f64::EPSILON, "{before:?} {after:?}");
+}
+
 #[test]
 fn an_alert_that_is_over_before_anybody_was_told_is_told_to_nobody() {
     let mut world = World::new();
@@ -49,13 +66,13 @@ fn news_that_failed_are_tried_at_their_times_and_then_become_a_dead_letter() {
     assert!(tries.iter().all(|(_, id)| *id == tries[0].1), "one id for all tries");
     let letters = world.letters();
     assert_eq!(letters.len(), 1);
-    assert_eq!((letters[0].untold.target.as_str(), letters[0].news), (OPS, News::Opened));
+    assert_eq!((letters[0].look.target.as_str(), letters[0].news), (OPS, News::Opened));
     assert_eq!(world.news(OPS), []);
     world.look();
     world.run();
     assert_eq!(world.tries(OPS).len(), 8, "what is given up is not tried again");
 
-    world.send(letters[0].untold.clone());
+    world.send(letters[0].look.clone());
     world.run();
     assert_eq!(world.news(OPS), [News::Opened], "a replay tells it");
 }
@@ -99,7 +116,7 @@ fn a_target_that_is_gone_is_switched_off_until_its_document_changes_or_a_test_ar
     world.run();
     assert_eq!(world.news(OPS), [News::Opened, News::Resolved], "a test is sent all the same");
     for letter in world.letters() {
-        world.send(letter.untold);
+        world.send(letter.look);
     }
     world.run();
     assert_eq!(world.news(OPS).len(), 3, "the target is on again");
@@ -194,8 +211,8 @@ fn a_digest_that_a_target_never_takes_becomes_a_letter_and_a_replay_sends_it() {
     world.run();
     assert_eq!((world.news("mail"), world.letters().len()), (vec![], 1));
     let letter = world.letters().remove(0);
-    assert_eq!((letter.news, letter.untold.digest), (News::Digest, true));
-    world.send(letter.untold);
+    assert_eq!((letter.news, letter.look.digest), (News::Digest, true));
+    world.send(letter.look);
     world.run();
     assert_eq!(world.news("mail"), [News::Digest]);
 }

@@ -24,7 +24,7 @@ const GONE_AFTER_SECONDS: u32 = 60;
 impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
     /// Has targets look at the alerts of a plan that is written.
     pub(crate) async fn have_looked_at(
-        &mut self,
+        &self,
         plan: &AlertPlan,
         changes: &Changes,
     ) -> Result<(), Unavailable> {
@@ -34,15 +34,12 @@ impl<W: RelayPorts, T: FeedTarget> SubjectRun<'_, W, T> {
     }
 
     /// Has targets look later at the alerts that a plan deletes. Nobody would know of them after they are gone.
-    pub(crate) async fn have_deleted_looked_at(
-        &mut self,
-        plan: &AlertPlan,
-    ) -> Result<(), Unavailable> {
+    pub(crate) async fn have_deleted_looked_at(&self, plan: &AlertPlan) -> Result<(), Unavailable> {
         self.have_targets_look(plan.deleted().collect(), GONE_AFTER_SECONDS).await
     }
 
     async fn have_targets_look(
-        &mut self,
+        &self,
         due: Vec<&Alert>,
         delay_seconds: u32,
     ) -> Result<(), Unavailable> {

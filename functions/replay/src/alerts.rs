@@ -174,7 +174,7 @@ impl ActRequest {
         let act = match (name, self.until) {
             ("snooze", until) => Act::Snooze(snooze_end(until.as_deref(), now)?),
             ("acknowledge" | "disable" | "enable" | "close", Some(_)) => {
-                return Err(object::faulty("invalid_parameter", "/until", "only snooze has it"));
+                return Err(Problem::at("invalid_parameter", "/until", "only snooze has it"));
             }
             ("acknowledge", None) => Act::Acknowledge,
             ("disable", None) => Act::Disable,
@@ -185,14 +185,14 @@ impl ActRequest {
         let note = self.note.unwrap_or_default();
         if note.len() > limits::NOTE_BYTES {
             let fault = format!("must be at most {} bytes", limits::NOTE_BYTES);
-            return Err(object::faulty("invalid_parameter", "/note", &fault));
+            return Err(Problem::at("invalid_parameter", "/note", &fault));
         }
         Ok((act, note))
     }
 }
 
 fn snooze_end(until: Option<&str>, now: Timestamp) -> Result<Timestamp, Problem> {
-    let faulty = |fault: &str| object::faulty("invalid_parameter", "/until", fault);
+    let faulty = |fault: &str| Problem::at("invalid_parameter", "/until", fault);
     let until = until.ok_or_else(|| faulty("is required: the end of the pause"))?;
     let until = Timestamp::parse_rfc3339(until)
         .ok_or_else(|| faulty("must be a time such as 2026-11-21T08:00:00Z"))?;

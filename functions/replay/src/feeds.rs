@@ -147,15 +147,15 @@ impl ResendRequest {
     fn subjects(self, cursors: Cursors) -> Result<Subjects, Problem> {
         let Some(subject) = self.subject else {
             let after = self.cursor.map(|cursor| cursors.read(&cursor, mark)).transpose();
-            let fault = |_| object::faulty("invalid_cursor", "/cursor", INVALID_CURSOR);
+            let fault = |_| Problem::at("invalid_cursor", "/cursor", INVALID_CURSOR);
             return Ok(Subjects::All { after: after.map_err(fault)? });
         };
         if self.cursor.is_some() {
             let fault = "a request for one subject has no cursor";
-            return Err(object::faulty("invalid_parameter", "/cursor", fault));
+            return Err(Problem::at("invalid_parameter", "/cursor", fault));
         }
         let subject = SubjectId::parse(&subject)
-            .map_err(|rejection| object::faulty("invalid_id", "/subject", &rejection.message))?;
+            .map_err(|rejection| Problem::at("invalid_id", "/subject", &rejection.message))?;
         Ok(Subjects::One(subject))
     }
 }

@@ -3,7 +3,7 @@
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use drover_http::{Fault, Problem};
+use drover_http::Problem;
 use lambda_http::http::StatusCode;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Error, Value};
@@ -44,33 +44,21 @@ pub(crate) fn texts(json: &[u8], known: &[&str]) -> Result<Vec<(String, Option<S
         Problem::bad_request("malformed_json", format!("invalid request: {fault}"))
     })?;
     let Value::Object(members) = value else {
-        return Err(faulty("invalid_parameter", "", "the body must be an object"));
+        return Err(Problem::at("invalid_parameter", "", "the body must be an object"));
     };
     let text = |(name, value): (String, Value)| {
         let path = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
         if !known.contains(&&*name) {
             let fault = format!("unknown member; the members are {}", known.join(" and "));
-            return Err(faulty("invalid_parameter", &path, &fault));
+            return Err(Problem::at("invalid_parameter", &path, &fault));
         }
         match value {
             Value::String(text) => Ok((name, Some(text))),
             Value::Null => Ok((name, None)),
-            _ => Err(faulty("invalid_parameter", &path, "must be a text or null")),
+            _ => Err(Problem::at("invalid_parameter", &path, "must be a text or null")),
         }
     };
     members.into_iter().map(text).collect()
-}
-
-/// 400, with the path of the fault.
-pub(crate) fn faulty(code: &'static str, path: &str, message: &str) -> Problem {
-    let fault = Fault {
-        index: None,
-        code: code.to_owned(),
-        path: Some(path.to_owned()),
-        message: message.to_owned(),
-    };
-    let detail = if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") };
-    Problem::bad_request(code, detail).with_errors(vec![fault])
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@
 //!   records; [`object`]: S3 objects that such a message may name; [`reread`]: records read from
 //!   the event log again
 //! - [`unsent`]: what could not be sent to a feed
-//! - [`untold`]: notifications that a target did not take
+//! - [`failed_notification`]: notifications that a target did not take
 //! - [`opened`]: a letter as input of the pipeline
 
 pub mod envelope;
+pub mod failed_notification;
 pub mod letter;
 pub mod message;
 pub mod object;
@@ -21,4 +22,3 @@ pub mod reread;
 pub mod sending;
 pub mod text;
 pub mod unsent;
-pub mod untold;

@@ -118,6 +118,19 @@ impl Problem {
         Self::bad_request("invalid_parameter", format!("{fault}: parameter=`{name}`"))
     }
 
+    /// 400, for a fault at a path in the body.
+    pub fn at(code: &'static str, path: &str, message: &str) -> Self {
+        let fault = Fault {
+            index: None,
+            code: code.to_owned(),
+            path: Some(path.to_owned()),
+            message: message.to_owned(),
+        };
+        let detail =
+            if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") };
+        Self::bad_request(code, detail).with_errors(vec![fault])
+    }
+
     /// 400 `invalid_id`, for an id in the path or query.
     pub fn invalid_id(rejection: &Rejection) -> Self {
         Self::bad_request("invalid_id", rejection.message.clone())

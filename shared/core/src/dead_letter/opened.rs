@@ -8,9 +8,9 @@ use crate::dead_letter::envelope::Content;
 use crate::intake::kafka_event::{self, Decoded};
 use crate::intake::record::{Incoming, Receipt, Record, Source, TopicRetention, Wrapping};
 
+use super::failed_notification::FailedNotification;
 use super::on_failure;
 use super::origin::{Offsets, Origin, Other};
-use super::untold::Untold;
 use crate::dead_letter::letter::{Letter, Owner};
 use crate::outputs::notifications::Look;
 
@@ -75,8 +75,8 @@ pub fn open(owner: &Owner, letter: &Letter, frame: &[u8], retention: TopicRetent
         }
         Origin::Other(Other::Notification { .. }) => {
             let body = content.value.unwrap_or_default();
-            match Untold::read(&String::from_utf8_lossy(&body)) {
-                Some((_, untold)) => Opened::Notification(untold.untold),
+            match FailedNotification::read(&String::from_utf8_lossy(&body)) {
+                Some((_, failed)) => Opened::Notification(failed.look),
                 None => unreadable("the letter names no notification"),
             }
         }

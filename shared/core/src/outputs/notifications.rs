@@ -11,6 +11,7 @@
 //! - [`deliveries`]: the stored records
 //! - [`digest`]: one notification about the alerts of a backlog
 //! - [`notification`]: what is sent to a target
+//! - `stored`: the texts in which records are stored
 //! - [`simulated`]: alerts for tests of targets, without a subject
 
 pub mod decision;
@@ -19,6 +20,7 @@ pub mod digest;
 pub mod look;
 pub mod notification;
 pub mod simulated;
+mod stored;
 pub mod told;
 
 pub use self::look::Look;

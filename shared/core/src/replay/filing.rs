@@ -16,12 +16,12 @@ use crate::base::time::Timestamp;
 use crate::dead_letter::envelope::{
     Chunk, Content, Envelope, NoContent, NotAnEnvelope, UNAVAILABLE, UNPACKED_BYTES, chunks,
 };
+use crate::dead_letter::failed_notification::FailedNotification;
 use crate::dead_letter::letter::{Letter, Owner, State, UNDELIVERED};
 use crate::dead_letter::on_failure::{self, GivenUp};
 use crate::dead_letter::origin::{Origin, Other};
 use crate::dead_letter::text::{bounded, bounded_source};
 use crate::dead_letter::unsent::{UNDELIVERABLE, Unsent};
-use crate::dead_letter::untold::Untold;
 use crate::event::digest;
 use crate::intake::record::letter_id;
 use crate::ports::Letters;
@@ -63,8 +63,8 @@ pub fn read(received: &Received<'_>, now: Timestamp) -> Result<Filing, Unavailab
     if let Some(unsent) = Unsent::read(received.body) {
         return of_unsent(received, unsent, now);
     }
-    if let Some(untold) = Untold::read(received.body) {
-        return of_untold(received, untold, now);
+    if let Some(failed) = FailedNotification::read(received.body) {
+        return of_failed_notification(received, failed, now);
     }
     let given_up = on_failure::read(received.body);
     let given_up = given_up.or_else(|| on_failure::read_notification(received.body));
@@ -173,15 +173,15 @@ fn of_unsent(
     of_body(received, now, Foreign { owner, id, stamp, code, subject, message, origin })
 }
 
-fn of_untold(
+fn of_failed_notification(
     received: &Received<'_>,
-    (tenant, untold): (TenantId, Untold),
+    (tenant, failed): (TenantId, FailedNotification),
     now: Timestamp,
 ) -> Result<Filing, Unavailable> {
-    let Untold { untold: look, news: _, number, message, given_up_at: stamp } = untold;
+    let FailedNotification { look, news: _, number, message, given_up_at: stamp } = failed;
     let (alert, target) = (look.alert.as_str().to_owned(), look.target);
     let number = number.to_string();
-    let parts = ["untold", tenant.as_str(), &alert, &number, &target];
+    let parts = ["notification", tenant.as_str(), &alert, &number, &target];
     let id = letter_id(Some(stamp), &digest(&parts.map(str::as_bytes)));
     let owner = Owner::Tenant(TenantScope::by_queue(tenant));
     let origin = Other::Notification { alert, target };

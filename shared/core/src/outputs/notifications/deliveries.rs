@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::simulated::Simulated;
+use super::stored;
 use super::told::Told;
-use crate::base::error::{Reason, Unavailable};
+use crate::base::error::Unavailable;
 use crate::base::time::Timestamp;
 use crate::outputs::alerts::AlertId;
 
@@ -116,9 +117,8 @@ impl SwitchedOff {
     ///
     /// # Errors
     /// It is damaged.
-    pub fn read(stored: &str) -> Result<Self, Unavailable> {
-        serde_json::from_str(stored)
-            .map_err(|_| Unavailable::new(Reason::Corrupt, "invalid stored switch of a target"))
+    pub fn read(text: &str) -> Result<Self, Unavailable> {
+        stored::read(text, "switch of a target")
     }
 
     /// The text to store.
@@ -126,7 +126,6 @@ impl SwitchedOff {
     /// # Errors
     /// A bug: it cannot be written.
     pub fn stored(&self) -> Result<String, Unavailable> {
-        serde_json::to_string(self)
-            .map_err(|fault| Unavailable::new(Reason::Bug, fault.to_string()))
+        stored::written(self)
     }
 }

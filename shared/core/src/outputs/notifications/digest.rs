@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::base::error::{Reason, Unavailable};
+use super::stored;
+use crate::base::error::Unavailable;
 use crate::base::id::TenantId;
 use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
@@ -189,16 +190,14 @@ impl Digests {
     /// # Errors
     /// A bug: it cannot be written.
     pub fn stored(&self) -> Result<String, Unavailable> {
-        serde_json::to_string(self)
-            .map_err(|fault| Unavailable::new(Reason::Bug, fault.to_string()))
+        stored::written(self)
     }
 
     /// Reads a stored text.
     ///
     /// # Errors
     /// Another release wrote it, or it is damaged.
-    pub fn read(stored: &str) -> Result<Self, Unavailable> {
-        serde_json::from_str(stored)
-            .map_err(|_| Unavailable::new(Reason::Corrupt, "invalid stored digest"))
+    pub fn read(text: &str) -> Result<Self, Unavailable> {
+        stored::read(text, "digest")
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::error::{Reason, Unavailable};
+use super::stored;
+use crate::base::error::Unavailable;
 use crate::base::id::{SubjectId, TenantId};
 use crate::base::limits;
 use crate::outputs::alerts::AlertId;
@@ -36,8 +37,7 @@ impl Look {
     /// # Errors
     /// A bug: the text cannot be written.
     pub fn body(&self) -> Result<String, Unavailable> {
-        serde_json::to_string(self)
-            .map_err(|fault| Unavailable::new(Reason::Bug, fault.to_string()))
+        stored::written(self)
     }
 
     /// Reads a body. `None`: it is something else.

@@ -4,17 +4,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::decision::Standing;
+use super::stored;
 use super::told::Content;
-use crate::base::error::{Reason, Unavailable};
+use crate::base::error::Unavailable;
 use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
 use crate::event::digest;
 use crate::outputs::alerts::{AlertId, AlertState, News, time_key};
 
 /// How long a simulated alert fires, in seconds.
-pub const FIRES_SECONDS: i64 = 60;
+const FIRES_SECONDS: i64 = 60;
 /// How long it is kept, in seconds.
-pub const KEPT_SECONDS: i64 = 7 * 24 * 60 * 60;
+const KEPT_SECONDS: i64 = 7 * 24 * 60 * 60;
 
 /// A simulated alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,17 +69,15 @@ impl Simulated {
     /// # Errors
     /// A bug: it cannot be written.
     pub fn stored(&self) -> Result<String, Unavailable> {
-        serde_json::to_string(self)
-            .map_err(|fault| Unavailable::new(Reason::Bug, fault.to_string()))
+        stored::written(self)
     }
 
     /// Reads a stored text.
     ///
     /// # Errors
     /// Another release wrote it, or it is damaged.
-    pub fn read(stored: &str) -> Result<Self, Unavailable> {
-        serde_json::from_str(stored)
-            .map_err(|_| Unavailable::new(Reason::Corrupt, "invalid stored simulated alert"))
+    pub fn read(text: &str) -> Result<Self, Unavailable> {
+        stored::read(text, "simulated alert")
     }
 
     /// As the API shows alerts.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::base::error::{Reason, Unavailable};
+use super::stored;
+use crate::base::error::Unavailable;
 use crate::base::severity::Severity;
 use crate::base::time::Timestamp;
 use crate::outputs::alerts::News;
@@ -151,7 +152,7 @@ impl Told {
         Self { trying: Some(trying), ..self.clone() }
     }
 
-    /// After what is tried was given up early, because the target is switched off.
+    /// After what is tried was given up.
     #[must_use]
     pub fn given_up(&self, why: &str) -> Self {
         let trying = self.trying.clone();
@@ -176,18 +177,15 @@ impl Told {
     /// # Errors
     /// A bug: it cannot be written.
     pub fn stored(&self) -> Result<String, Unavailable> {
-        serde_json::to_string(self)
-            .map_err(|fault| Unavailable::new(Reason::Bug, fault.to_string()))
+        stored::written(self)
     }
 
     /// Reads a stored text.
     ///
     /// # Errors
     /// Another release wrote it, or it is damaged.
-    pub fn read(stored: &str) -> Result<Self, Unavailable> {
-        serde_json::from_str(stored).map_err(|_| {
-            Unavailable::new(Reason::Corrupt, "invalid stored record of a notification")
-        })
+    pub fn read(text: &str) -> Result<Self, Unavailable> {
+        stored::read(text, "record of a notification")
     }
 
     /// The lines for people and programs: the news that the target took last, and those on their way.

@@ -14,9 +14,9 @@ use crate::outputs::notifications::Look;
 /// A notification that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Untold {
+pub struct FailedNotification {
     /// The alert and the target.
-    pub untold: Look,
+    pub look: Look,
     /// The news.
     pub news: News,
     /// Their number.
@@ -27,13 +27,12 @@ pub struct Untold {
     pub given_up_at: Timestamp,
 }
 
-impl Untold {
+impl FailedNotification {
     /// News that a target did not take.
     pub fn of(look: &Look, (news, number): (News, u32), reason: &str, now: Timestamp) -> Self {
-        let untold = Look { again: true, ..look.clone() };
-        let target = &look.target;
+        let (look, target) = (Look { again: true, ..look.clone() }, &look.target);
         let message = format!("target=`{target}` news=`{}`: {}", news.as_str(), bounded(reason));
-        Self { untold, news, number, message, given_up_at: now }
+        Self { look, news, number, message, given_up_at: now }
     }
 
     /// The message for the dead-letter queue.
@@ -43,14 +42,14 @@ impl Untold {
     pub fn message(&self) -> Result<Message, Unavailable> {
         let body = serde_json::to_string(self);
         let body = body.map_err(|fault| Unavailable::new(Reason::Bug, fault.to_string()))?;
-        Ok(Message { tenant: self.untold.tenant(), body })
+        Ok(Message { tenant: self.look.tenant(), body })
     }
 
     /// Parses a message; `None` if it is about something else.
     pub fn read(body: &str) -> Option<(TenantId, Self)> {
-        let untold: Self = serde_json::from_str(body).ok()?;
-        let look = untold.untold.body().ok()?;
+        let failed: Self = serde_json::from_str(body).ok()?;
+        let look = failed.look.body().ok()?;
         let tenant = Look::read(&look)?.tenant()?;
-        Some((tenant, untold))
+        Some((tenant, failed))
     }
 }

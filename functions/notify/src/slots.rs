@@ -1,5 +1,5 @@
-//! Places for tries: so many messages about one target are tried at once, that those about others do not wait behind a
-//! target that hangs.
+//! Slots for tries: of the messages about one target only a few are tried at once, so that messages about other targets
+//! do not wait behind a target that hangs.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,18 +11,18 @@ const AT_ONCE: usize = 4;
 
 /// The tries that are being made, by tenant and target.
 #[derive(Debug, Default)]
-pub(crate) struct Places(Mutex<BTreeMap<(TenantId, String), usize>>);
+pub(crate) struct Slots(Mutex<BTreeMap<(TenantId, String), usize>>);
 
-/// A place that is taken until it is dropped.
+/// A slot that is taken until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
-    places: &'a Places,
+pub(crate) struct Slot<'a> {
+    slots: &'a Slots,
     target: (TenantId, String),
 }
 
-impl Places {
-    /// Takes a place. `None`: the target has no free one.
-    pub(crate) fn take(&self, tenant: &TenantId, target: &str) -> Option<Place<'_>> {
+impl Slots {
+    /// Takes a slot. `None`: the target has no free one.
+    pub(crate) fn take(&self, tenant: &TenantId, target: &str) -> Option<Slot<'_>> {
         let target = (tenant.clone(), target.to_owned());
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(target.clone()).or_default();
@@ -31,13 +31,13 @@ impl Places {
         }
         *count += 1;
         drop(taken);
-        Some(Place { places: self, target })
+        Some(Slot { slots: self, target })
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.slots.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = taken.get_mut(&self.target) {
             *count = count.saturating_sub(1);
             if *count == 0 {
